@@ -1,0 +1,147 @@
+"""Everything the environment says, read once into one frozen object.
+
+A field's variable is its name in capitals after ``DIALER_`` unless another is given. Values that open
+something (passwords, tokens, keys) are kept out of ``repr`` and of error messages, since both end in logs.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+
+from dialer.clock import Clock, parse_offset
+from dialer.domain.timing import Timing
+
+TIMING_PREFIX = "DIALER_TIMING_"
+
+
+def _offset(value: object) -> object:
+    return parse_offset(value, datetime.now(UTC)) if isinstance(value, str) else value
+
+
+def _base_url(value: object) -> object:
+    """Without a trailing slash, since paths are appended and signatures are made over the result."""
+    if not isinstance(value, str):
+        return value
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return value.rstrip("/")
+
+
+def _postgres_url(value: object) -> object:
+    if isinstance(value, str) and not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return value
+
+
+def _path(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+
+
+class Settings(BaseSettings):
+    """The configuration of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIALER_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: Annotated[str, BeforeValidator(_postgres_url)] = Field(repr=False)
+    """``postgresql://user:password@host:port/database``, the role that row-level security applies to."""
+
+    public_url: BaseUrl | None = None
+    """Where the carrier reaches this installation: callbacks are addressed to it, signatures cover it."""
+
+    temporal_ui_url: BaseUrl | None = None
+    """Base of the links into the Temporal Web UI; without it no links are given."""
+
+    twilio_account_sid: str | None = Field(default=None, validation_alias="TWILIO_ACCOUNT_SID")
+    twilio_auth_token: str | None = Field(default=None, validation_alias="TWILIO_AUTH_TOKEN", repr=False)
+    twilio_api_key_sid: str | None = Field(default=None, validation_alias="TWILIO_API_KEY", repr=False)
+    twilio_api_key_secret: str | None = Field(default=None, validation_alias="TWILIO_API_SECRET", repr=False)
+    twilio_base_url: BaseUrl | None = Field(default=None, validation_alias="DIALER_CARRIER_URL")
+    """Where Twilio's API is served instead of at Twilio: the simulator. Set: no real phone rings."""
+
+    secret_key: str | None = Field(default=None, repr=False)
+    """A Fernet key; the secrets of carrier accounts are stored encrypted with it."""
+
+    api_key: str | None = Field(default=None, repr=False)
+    """The plain text of the first API key, made sure of at the first start."""
+
+    clock_offset: Annotated[timedelta, BeforeValidator(_offset)] = Field(
+        default=timedelta(0), validation_alias="DIALER_CLOCK"
+    )
+    home: Annotated[Path, BeforeValidator(_path)] = Field(
+        default_factory=lambda: Path("~/.dialer").expanduser()
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    timing: Timing = Timing()
+    """Each field can be set in seconds: ``DIALER_TIMING_GRACE_S=5``."""
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """The settings of this process.
+
+        Raises ``pydantic.ValidationError`` (a ``ValueError``) naming the variables that are missing or wrong,
+        never their values.
+        """
+        return cls.model_validate({"timing": timing_from(os.environ)})
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(offset=self.clock_offset)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's address for SQLAlchemy with psycopg 3."""
+        return "postgresql+psycopg://" + self.database_url.partition("://")[2]
+
+    @property
+    def simulated(self) -> bool:
+        """True when calls go to a simulator and no public HTTPS address is needed."""
+        return self.twilio_base_url is not None
+
+
+def timing_from(environment: Mapping[str, str]) -> Timing:
+    """The delays, with those that ``DIALER_TIMING_*`` overrides (seconds, zero or more).
+
+    Raises ``ValueError`` for a name that is no field, lest a misspelt one be ignored, and for no such number.
+    """
+    known = {f"{TIMING_PREFIX}{field.name.upper()}": field.name for field in fields(Timing)}
+    changed: dict[str, float] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(TIMING_PREFIX) or text == "":
+            continue
+        if variable not in known:
+            raise ValueError(f"{variable} is not a delay; known are {', '.join(sorted(known))}")
+        try:
+            seconds = float(text)
+        except ValueError as error:
+            raise ValueError(f"{variable} must be a number of seconds") from error
+        if not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(f"{variable} must be a finite number of seconds, zero or more")
+        changed[known[variable]] = seconds
+    return Timing(**changed)
+
+
+def temporal_connection() -> ClientConnectConfig:
+    """Keyword arguments of ``temporalio.client.Client.connect`` from Temporal's own configuration.
+
+    ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*`` and profiles in its
+    configuration file mean what they mean to Temporal's CLI.
+    """
+    return ClientConfigProfile.load().to_client_connect_config()
