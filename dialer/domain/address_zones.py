@@ -1,7 +1,7 @@
 """Time zones of states and provinces, for the countries that have several zones.
 
-States that a zone border crosses list both sides. Names are in English, without accents, as people write them;
-a state that is missing here is simply not decided by its address.
+States that a zone border crosses list both sides. Names are in English and compared without accents; a state
+that is missing here is simply not decided by its address.
 """
 
 from __future__ import annotations
@@ -86,17 +86,18 @@ SE Sergipe: BRT; TO Tocantins: BRT
 """
 _MX = """
 AGU Aguascalientes: MEX; BCN Baja California: TIJ; BCS Baja California Sur: MZT; CAM Campeche: MEX;
-CHP Chiapas: MEX; CHH Chihuahua: MEX JUA OJI; CMX Ciudad de Mexico: MEX; COA Coahuila: MEX MAT; COL Colima: MEX;
+CHP Chiapas: MEX; CHH Chihuahua: MEX JUA OJI; CMX Ciudad de Mexico: MEX;
+COA Coahuila: MEX MAT; COL Colima: MEX;
 DUR Durango: MEX; GUA Guanajuato: MEX; GRO Guerrero: MEX; HID Hidalgo: MEX; JAL Jalisco: MEX; MEX Mexico: MEX;
 MIC Michoacan: MEX; MOR Morelos: MEX; NAY Nayarit: MZT MEX; NLE Nuevo Leon: MEX MAT; OAX Oaxaca: MEX;
 PUE Puebla: MEX; QUE Queretaro: MEX; ROO Quintana Roo: CUN; SLP San Luis Potosi: MEX; SIN Sinaloa: MZT;
-SON Sonora: HMO; TAB Tabasco: MEX; TAM Tamaulipas: MEX MAT; TLA Tlaxcala: MEX; VER Veracruz: MEX; YUC Yucatan: MEX;
-ZAC Zacatecas: MEX
+SON Sonora: HMO; TAB Tabasco: MEX; TAM Tamaulipas: MEX MAT; TLA Tlaxcala: MEX; VER Veracruz: MEX;
+YUC Yucatan: MEX; ZAC Zacatecas: MEX
 """
 
 
 def zones_of_region(country: str, region: str) -> tuple[str, ...] | None:
-    """Zones of a state or province, by its code (``NV``, ``US-NV``) or name (``Nevada``); None when not known."""
+    """Zones of a state or province, by code (``NV``, ``US-NV``) or name; None when not known."""
     states = _tables().get(country)
     return states.get(_fold(region.removeprefix(f"{country}-"))) if states else None
 

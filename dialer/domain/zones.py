@@ -1,13 +1,14 @@
 """The time zones a person may be in.
 
-A prospect is callable only while *every* zone of their set is inside a calling window, so a set that is too wide
-only costs opening hours, and one that is too narrow rings somebody at night. Every doubt therefore widens the set.
+A prospect is callable only while *every* zone of their set is inside a calling window, so a set that is too
+wide only costs opening hours, and one that is too narrow rings somebody at night. Every doubt therefore widens
+the set.
 
-Sources: a zone written in the row; the address; every zone that the number may be in. Numbers are judged by the data
-of ``phonenumbers``, corrected in two ways. Within the North American plan that data narrows some area codes by
-exchange, which is out of date for mobiles: the whole area code counts. Elsewhere it names one zone for others that
-share its winter time only (Paris for Algiers, Adelaide for Darwin): the country's own zones, from the IANA table
-``zone.tab``, replace or join those.
+Sources: a zone written in the row; the address; every zone that the number may be in. Numbers are judged by
+the data of ``phonenumbers``, corrected in two ways. Within the North American plan that data narrows some area
+codes by exchange, which is out of date for mobiles: the whole area code counts. Elsewhere it names one zone for
+others that share its winter time only (Paris for Algiers, Adelaide for Darwin): the country's own zones, from
+the IANA table ``zone.tab``, replace or join those.
 
 Nothing here reads the clock. All functions are safe to call from several threads.
 """
@@ -97,8 +98,8 @@ def resolve_zones(
 ) -> ResolvedZones:
     """The best known zones of a prospect: as written, else by address, else by number.
 
-    Args: ``explicit`` an IANA name; ``country`` ISO 3166 alpha-2; ``region`` a state or province; ``phone`` E.164.
-    Raises ZoneUnknown when ``explicit`` is given and is no IANA name: a typing error must not become a guess.
+    Args: ``explicit`` an IANA name; ``country`` ISO 3166 alpha-2; ``region`` a state or province; ``phone``
+    E.164. Raises ZoneUnknown when ``explicit`` is given and is no IANA name: a slip must not become a guess.
     """
     if explicit and explicit.strip():
         return ResolvedZones(zone_set=ZoneSet((canonical_zone(explicit),)), source="explicit")
@@ -124,8 +125,8 @@ def canonical_zone(name: str) -> str:
 def zones_for_address(country: str, region: str | None, postal_code: str | None = None) -> ZoneSet | None:
     """Zones of an address: those of the state where its country has several, else the country's one zone.
 
-    Args: ``country`` ISO 3166 alpha-2; ``region`` a state's code or English name. ``postal_code`` is accepted and
-    not yet used. None when the address does not decide it.
+    Args: ``country`` ISO 3166 alpha-2; ``region`` a state's code or English name. ``postal_code`` decides
+    nothing yet. None when the address does not decide it.
     """
     code = country.strip().upper()
     if region and (names := zones_of_region(code, region)):
@@ -135,10 +136,10 @@ def zones_for_address(country: str, region: str | None, postal_code: str | None 
 
 
 def zones_for_phone(e164: str) -> ZoneSet | None:
-    """Every zone that a number may be in; None where a number tells nothing (satellite, international services).
+    """Every zone that a number may be in; None where a number tells nothing (satellite, international).
 
-    Args: ``e164`` a valid number, ``+`` and digits. Toll-free and other numbers without a place get every zone of
-    their numbering plan.
+    Args: ``e164`` a valid number, ``+`` and digits. Toll-free and other numbers without a place get every zone
+    of their numbering plan.
     """
     digits = e164.removeprefix("+")
     if digits.startswith(_NANP):
@@ -152,7 +153,7 @@ def zones_for_phone(e164: str) -> ZoneSet | None:
     return _by_plan(calling_code, digits)
 
 
-# -- numbers of plans with several zones ---------------------------------------------------------------------------
+# -- numbers of plans with several zones -------------------------------------------------------------------
 
 
 def _calling_code(digits: str) -> str | None:
@@ -170,7 +171,7 @@ def _by_plan(calling_code: str, digits: str) -> ZoneSet | None:
     regions = _regions_valid_for(number, calling_code)
     if not regions:
         return None
-    if phonenumbers.is_number_geographical(number):
+    if _tells_a_place(number, calling_code):
         found = _by_prefix(_longest_prefix(digits), regions[0])
     else:
         found = _everywhere(calling_code, regions)
@@ -178,8 +179,16 @@ def _by_plan(calling_code: str, digits: str) -> ZoneSet | None:
     return ZoneSet(_distinct([*found.names, *gaps])) if found and gaps else found
 
 
+def _tells_a_place(number: phonenumbers.PhoneNumber, calling_code: str) -> bool:
+    """Mobile prefixes of Indonesia name an operator, though phonenumbers takes them for places."""
+    kind = phonenumbers.number_type(number)
+    if calling_code == "62" and kind == phonenumbers.PhoneNumberType.MOBILE:
+        return False
+    return phonenumbers.is_number_geographical(number)
+
+
 def _regions_valid_for(number: phonenumbers.PhoneNumber, calling_code: str) -> tuple[str, ...]:
-    """The territories that share a calling code and in which the number exists: Christmas Island is +61 too."""
+    """The territories of a calling code in which the number exists: Christmas Island is +61 too."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(calling_code)]
     return tuple(r for r in regions if phonenumbers.is_valid_number_for_region(number, r))
 
@@ -222,22 +231,22 @@ def _plan_zones(calling_code: str) -> tuple[str, ...]:
     if len(regions) == 1 and len(own := _distinct(_zones_by_country().get(regions[0], ()))) == 1:
         return own
     found = _everywhere(calling_code, tuple(regions))
-    return found.names if found else ()
+    gaps = [zone for prefix, zone in _KNOWN_GAPS.items() if prefix.startswith(calling_code)]
+    return _distinct([*(found.names if found else ()), *gaps])
 
 
 @cache
 def _named_under(calling_code: str) -> tuple[str, ...]:
     """Zones that the data of phonenumbers names anywhere under a calling code."""
-    return tuple(
-        sorted({z for prefix, zones in TIMEZONE_DATA.items() if prefix.startswith(calling_code) for z in zones})
-    )
+    under = (zones for prefix, zones in TIMEZONE_DATA.items() if prefix.startswith(calling_code))
+    return tuple(sorted({zone for zones in under for zone in zones}))
 
 
 @cache
 def _in_region(name: str, region: str, calling_code: str) -> tuple[str, ...]:
     """The zones of one territory that ``name`` stands for: itself, or those with the same winter time.
 
-    A zone of the territory that nothing names joins the one whose winter time it shares: Darwin joins Adelaide.
+    A zone of the territory that nothing names joins the one whose winter time it shares, as Darwin Adelaide.
     """
     own = _zones_by_country().get(region, ())
     if not own:
@@ -251,7 +260,7 @@ def _in_region(name: str, region: str, calling_code: str) -> tuple[str, ...]:
     return _distinct([name if name in own else alike[0], *hidden])
 
 
-# -- tables computed once from the installed data ------------------------------------------------------------------
+# -- tables computed once from the installed data ----------------------------------------------------------
 
 
 @cache
@@ -298,9 +307,8 @@ def _offsets(zone: str) -> tuple[timedelta, ...]:
     """Offsets from UTC through two years: zones that agree here never differ for calling hours."""
     info = zoneinfo.ZoneInfo(zone)
     start = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    return tuple(
-        cast(timedelta, (start + timedelta(days=5 * step)).astimezone(info).utcoffset()) for step in range(146)
-    )
+    moments = ((start + timedelta(days=5 * step)).astimezone(info) for step in range(146))
+    return tuple(cast(timedelta, moment.utcoffset()) for moment in moments)
 
 
 def _winter(zone: str) -> timedelta:
