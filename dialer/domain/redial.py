@@ -1,0 +1,76 @@
+"""Whether and when the same person is called again. A redial is a new attempt, by policy, and it is counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dialer.domain.dispositions import OUTCOME_RULES, RULES, Disposition, Outcome
+from dialer.domain.states import ProspectState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedialPolicy:
+    """``delays`` by disposition, outcome or group; the n-th end of one kind takes the n-th delay, then no more."""
+
+    max_attempts: int = 4
+    delays: Mapping[str, tuple[timedelta, ...]] = field(default_factory=dict[str, tuple[timedelta, ...]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedCall:
+    """How one attempt ended: what the policy looks at."""
+
+    disposition: Disposition
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextStep:
+    """The prospect's next state; ``ready`` again after ``delay``, or final. ``reason`` is a sentence for people."""
+
+    state: ProspectState
+    delay: timedelta | None
+    reason: str
+
+
+def next_step(
+    policy: RedialPolicy,
+    ended: EndedCall,
+    earlier: Sequence[EndedCall],
+    attempts_made: int,
+    *,
+    suppressed: bool,
+) -> NextStep:
+    """Decide after an attempt ended.
+
+    ``earlier`` are the prospect's previous ended attempts, ``attempts_made`` counts every call that the carrier may have
+    accepted, this one included.
+    """
+    if suppressed:
+        return NextStep(state=ProspectState.SUPPRESSED, delay=None, reason="on the do-not-call list")
+    key, delays, final_state = _rule(policy, ended)
+    used = sum(1 for call in earlier if _rule(policy, call)[0] == key)
+    if not delays:
+        return NextStep(state=final_state, delay=None, reason=f"{key}: no redial by policy")
+    if used >= len(delays):
+        return NextStep(state=final_state, delay=None, reason=f"{key}: all {len(delays)} redials used")
+    if attempts_made >= policy.max_attempts:
+        reason = f"all {policy.max_attempts} attempts made"
+        return NextStep(state=final_state, delay=None, reason=reason)
+    return NextStep(state=ProspectState.READY, delay=delays[used], reason=f"{key}: redial {used + 1} of {len(delays)}")
+
+
+def _rule(policy: RedialPolicy, call: EndedCall) -> tuple[str, tuple[timedelta, ...], ProspectState]:
+    """The most specific key that the policy names, else the product's default for the outcome or disposition."""
+    rule = RULES[call.disposition]
+    final = rule.final_state
+    if call.outcome is not None:
+        if call.outcome in policy.delays:
+            return call.outcome.value, policy.delays[call.outcome], OUTCOME_RULES[call.outcome].final_state
+        outcome_rule = OUTCOME_RULES[call.outcome]
+        return call.outcome.value, outcome_rule.default_delays, outcome_rule.final_state
+    if call.disposition in policy.delays:
+        return call.disposition.value, policy.delays[call.disposition], final
+    if rule.redial_group is not None and rule.redial_group in policy.delays:
+        return rule.redial_group, policy.delays[rule.redial_group], final
+    return call.disposition.value, rule.default_delays, final

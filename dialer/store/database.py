@@ -1,0 +1,93 @@
+"""Connections and transactions. One request or one activity is one transaction; query functions never commit.
+
+Every transaction says for which workspace it works, and row-level security shows it that workspace only. A transaction
+for all workspaces (sweep, callbacks before their call is known) asks for that by name.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import errors
+from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+ALL_WORKSPACES = "*"
+
+
+class Database:
+    """The door to PostgreSQL for one process."""
+
+    def __init__(self, database_url: str, *, clock_offset: timedelta = timedelta(0), pool_size: int = 20) -> None:
+        self.url = database_url
+        self.clock_offset = clock_offset
+        self.engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(database_url),
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_timeout=10,
+            pool_pre_ping=False,
+            connect_args={"options": connection_options(clock_offset), "connect_timeout": 5, "prepare_threshold": 3},
+        )
+
+    @asynccontextmanager
+    async def transaction(self, workspace_id: UUID) -> AsyncGenerator[AsyncSession]:
+        """A transaction that sees one workspace; commits when the block ends well."""
+        async with self._transaction(str(workspace_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def transaction_over_all(self) -> AsyncGenerator[AsyncSession]:
+        """A transaction that sees every workspace, for what is not asked by anybody in one of them."""
+        async with self._transaction(ALL_WORKSPACES) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _transaction(self, scope: str) -> AsyncGenerator[AsyncSession]:
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            await session.execute(text("SELECT set_config('dialer.workspace', :scope, true)"), {"scope": scope})
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """The same address for SQLAlchemy's psycopg 3 dialect."""
+    _, _, rest = database_url.partition("://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def connection_options(clock_offset: timedelta) -> str:
+    """Settings of every connection: UTC, the shifted clock, and limits so that nothing waits for ever."""
+    return (
+        f"-c timezone=UTC -c dialer.clock_offset={clock_offset.total_seconds()} "
+        "-c lock_timeout=8000 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000"
+    )
+
+
+async def rows(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+    """Run one statement and read all of its rows."""
+    return list((await session.execute(text(sql), parameters or {})).all())
+
+
+async def one(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
+    """Run one statement and read its first row, if any."""
+    return (await session.execute(text(sql), parameters or {})).first()
+
+
+def violated(error: IntegrityError) -> str | None:
+    """The name of the constraint that a statement broke."""
+    original = error.orig
+    return original.diag.constraint_name if isinstance(original, errors.IntegrityError) else None
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """True for what may succeed when the whole transaction is tried again: deadlock, serialization, lost connection."""
+    return error.connection_invalidated or isinstance(
+        error.orig,
+        errors.DeadlockDetected | errors.SerializationFailure | errors.LockNotAvailable | errors.OperationalError,
+    )

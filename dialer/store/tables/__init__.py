@@ -1,0 +1,32 @@
+"""The tables, typed. Their constraints enforce the invariants; triggers and policies are in migrations."""
+
+from dialer.store.tables.accounts import Agent, ApiKey, CarrierAccount, PhoneNumber, Workspace
+from dialer.store.tables.base import Base
+from dialer.store.tables.calls import Call, CallEvent
+from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect
+from dialer.store.tables.imports import Import, ImportChunk, ImportPiece, ImportProblem
+from dialer.store.tables.limits import IdempotencyKey, PaceRow, Suppression, Tally
+
+__all__ = [
+    "Agent",
+    "ApiKey",
+    "Base",
+    "Call",
+    "CallEvent",
+    "Campaign",
+    "CampaignNumber",
+    "CarrierAccount",
+    "Contact",
+    "IdempotencyKey",
+    "Import",
+    "ImportChunk",
+    "ImportPiece",
+    "ImportProblem",
+    "Lane",
+    "PaceRow",
+    "PhoneNumber",
+    "Prospect",
+    "Suppression",
+    "Tally",
+    "Workspace",
+]

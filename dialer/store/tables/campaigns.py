@@ -1,0 +1,141 @@
+"""Campaigns, and the people that they are to reach."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, SmallInteger, text
+from sqlalchemy import UniqueConstraint as Unique
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dialer.domain.states import CampaignStatus, ProspectState
+from dialer.store.tables.base import NOW, Base, Tenant, one_of
+
+
+class Campaign(Tenant):
+    """The row is the truth: ``control_version`` moves with every change of status, ``settings_version`` with the rules.
+
+    ``idle_until`` is set while no dispatch leg runs; whoever makes something callable earlier clears it and nudges.
+    """
+
+    __tablename__ = "campaigns"
+
+    number: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    slug: Mapped[str | None]
+    name: Mapped[str]
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id"))
+    status: Mapped[str] = mapped_column(server_default="draft")
+    control_version: Mapped[int] = mapped_column(server_default="1")
+    settings_version: Mapped[int] = mapped_column(server_default="1")
+    settings: Mapped[dict[str, Any]]
+    max_concurrent: Mapped[int]
+    weight: Mapped[float] = mapped_column(server_default="1")
+    paused_reason: Mapped[str | None]
+    completed_reason: Mapped[str | None]
+    launched_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    idle_until: Mapped[datetime | None]
+    wants_until: Mapped[datetime | None]
+    hidden_at: Mapped[datetime | None]
+    tallies_checked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("status", CampaignStatus),
+        Unique("workspace_id", "slug"),
+        Index("ix_campaigns_workspace_id", "workspace_id", "created_at", "id"),
+        Index(
+            "ix_campaigns_open",
+            "status",
+            postgresql_where=text("status IN ('scheduled', 'running', 'paused')"),
+        ),
+    )
+
+
+class CampaignNumber(Base):
+    """The caller numbers of a campaign, in order."""
+
+    __tablename__ = "campaign_numbers"
+
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
+    phone_number_id: Mapped[UUID] = mapped_column(ForeignKey("phone_numbers.id"), primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    position: Mapped[int] = mapped_column(SmallInteger)
+
+    __table_args__ = (Index("ix_campaign_numbers_phone_number_id", "phone_number_id"),)
+
+
+class Contact(Base):
+    """One phone number of one workspace, across campaigns. A claim locks it."""
+
+    __tablename__ = "contacts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    phone: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (Unique("workspace_id", "phone"),)
+
+
+class Lane(Base):
+    """The distinct (zone set, priority) pairs of a campaign: what a claim looks through instead of all prospects."""
+
+    __tablename__ = "lanes"
+
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
+    zone_set: Mapped[str] = mapped_column(primary_key=True)
+    priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+
+
+class Prospect(Tenant):
+    """One person to reach in one campaign. ``zone_set`` is empty when no zone is known."""
+
+    __tablename__ = "prospects"
+
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"))
+    contact_id: Mapped[UUID] = mapped_column(ForeignKey("contacts.id"))
+    phone: Mapped[str]
+    extension: Mapped[str | None]
+    external_id: Mapped[str | None]
+    name: Mapped[str | None]
+    variables: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    zone_set: Mapped[str] = mapped_column(server_default="")
+    zone_source: Mapped[str] = mapped_column(server_default="none")
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="5")
+    state: Mapped[str] = mapped_column(server_default="ready")
+    held_reason: Mapped[str | None]
+    next_due_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    last_disposition: Mapped[str | None]
+    last_outcome: Mapped[str | None]
+    import_id: Mapped[UUID | None] = mapped_column(ForeignKey("imports.id"))
+    import_row: Mapped[int | None]
+
+    __table_args__ = (
+        one_of("state", ProspectState),
+        CheckConstraint("state <> 'ready' OR next_due_at IS NOT NULL", name="ready_is_due"),
+        CheckConstraint("state <> 'ready' OR attempts >= 0", name="attempts_counted"),
+        Unique("campaign_id", "phone"),
+        Index(
+            "uq_prospects_campaign_id_external_id",
+            "campaign_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_prospects_due",
+            "campaign_id",
+            "zone_set",
+            "priority",
+            "next_due_at",
+            "id",
+            postgresql_where=text("state = 'ready'"),
+        ),
+        Index("ix_prospects_campaign_id_created", "campaign_id", "created_at", "id"),
+        Index("ix_prospects_campaign_id_state", "campaign_id", "state", "id"),
+        Index("ix_prospects_contact_id", "contact_id"),
+        Index("ix_prospects_import_id", "import_id", "import_row"),
+        Index("ix_prospects_in_call", "updated_at", postgresql_where=text("state = 'in_call'")),
+    )
