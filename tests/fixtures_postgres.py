@@ -1,0 +1,109 @@
+"""One embedded PostgreSQL per test session, and a fresh migrated database per test.
+
+Everything runs as in production: the product's role is no superuser, so row-level security is in force.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from dialer.stack import launch
+from dialer.stack.placement import remove_data
+from dialer.stack.ports import free_port
+from dialer.stack.postgres import (
+    ROLE,
+    Cluster,
+    await_answer,
+    drop_database,
+    ensure_database,
+    ensure_role,
+)
+from dialer.store import migrate
+
+PASSWORD = "for-tests-only"  # of a server that lives as long as the tests
+TEMPLATE = "migrated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPostgres:
+    """A running server. ``admin_url()`` is the superuser's: for looking, not for the code under test."""
+
+    __test__ = False
+
+    cluster: Cluster
+    port: int
+    log: Path
+    numbers: "count[int]" = field(default_factory=count)
+
+    def admin_url(self, database: str = "postgres") -> str:
+        return self.cluster.url(self.port, database=database)
+
+    def url(self, database: str) -> str:
+        """What ``DIALER_DATABASE_URL`` would be."""
+        return self.cluster.url(self.port, user=ROLE, password=PASSWORD, database=database)
+
+    def create(self, *, template: str | None = None) -> str:
+        """A new database's name."""
+        name = f"test_{next(self.numbers)}"
+        ensure_database(self.admin_url(), name, template=template)
+        return name
+
+    def drop(self, name: str) -> None:
+        drop_database(self.admin_url(), name)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
+    """The session's server, with the product's role."""
+    home = tmp_path_factory.mktemp("postgres")
+    cluster = Cluster.in_home(home, admin_password=PASSWORD)
+    port = free_port()
+    log = home / "postgres.log"
+    with log.open("wb") as output:
+        server = _start(cluster, port, output.fileno())
+        try:
+            url = cluster.url(port)
+            await_answer(url, seconds=30, is_alive=server)
+            ensure_role(url, PASSWORD)
+            yield TestPostgres(cluster=cluster, port=port, log=log)
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
+            remove_data(home)
+
+
+def _start(cluster: Cluster, port: int, log: int) -> "subprocess.Popen[bytes]":
+    account = cluster.account
+    who = ("-1", "-1") if account is None else (str(account.uid), str(account.gid))
+    launcher = [sys.executable, "-I", "-S", str(Path(launch.__file__)), str(int(signal.SIGINT)), str(os.getpid())]
+    return subprocess.Popen(
+        [*launcher, *who, "0", *cluster.command(port, throw_away=True)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=cluster.data.parent if account is None else "/",
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: TestPostgres) -> str:
+    """The name of a database that the migrations have made and nobody is connected to."""
+    ensure_database(postgres.admin_url(), TEMPLATE)
+    migrate.upgrade(postgres.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: TestPostgres, migrated_template: str) -> Iterator[str]:
+    """A fresh, migrated, empty database for one test: what ``DIALER_DATABASE_URL`` would be."""
+    name = postgres.create(template=migrated_template)
+    yield postgres.url(name)
+    postgres.drop(name)
