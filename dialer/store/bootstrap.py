@@ -54,7 +54,8 @@ async def _ensure_carrier(session: AsyncSession, settings: Settings, workspace_i
     sealed = Seal(settings.secret_key).close(settings.twilio_auth_token)
     sql = """INSERT INTO carrier_accounts (workspace_id, label, account_sid, secret, base_url, calls_per_second)
              VALUES (:w, :label, :sid, :secret, :base_url, :cps)
-             ON CONFLICT (workspace_id, account_sid) DO UPDATE SET secret = excluded.secret, base_url = excluded.base_url
+             ON CONFLICT (workspace_id, account_sid) DO UPDATE 
+             SET secret = excluded.secret, base_url = excluded.base_url
              RETURNING id"""
     account = (
         await rows(
