@@ -1,0 +1,35 @@
+"""Advisory locks that make a pause, an opt-out and the gate see each other.
+
+A gate that has run but is not committed is invisible to a plain read. So gates and inserts of prospects hold a shared
+lock on their campaign, and whoever pauses, stops, edits or completes it holds it exclusively; gates and suppressions meet
+on the phone in the same way. Locks end with the transaction. Order: campaign, then phone.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+async def share_campaign(session: AsyncSession, campaign_id: UUID) -> None:
+    """Wait until nobody changes the campaign, and keep it so."""
+    await _lock(session, "pg_advisory_xact_lock_shared", f"campaign:{campaign_id}")
+
+
+async def hold_campaign(session: AsyncSession, campaign_id: UUID) -> None:
+    """Wait until no gate and no insert is under way for the campaign, and keep new ones out."""
+    await _lock(session, "pg_advisory_xact_lock", f"campaign:{campaign_id}")
+
+
+async def share_phone(session: AsyncSession, workspace_id: UUID, phone: str) -> None:
+    """Wait until nobody suppresses the phone, and keep it so."""
+    await _lock(session, "pg_advisory_xact_lock_shared", f"phone:{workspace_id}:{phone}")
+
+
+async def hold_phone(session: AsyncSession, workspace_id: UUID, phone: str) -> None:
+    """Wait until no gate is under way for the phone, and keep new ones out."""
+    await _lock(session, "pg_advisory_xact_lock", f"phone:{workspace_id}:{phone}")
+
+
+async def _lock(session: AsyncSession, function: str, key: str) -> None:
+    await session.execute(text(f"SELECT {function}(hashtextextended(:key, 0))"), {"key": key})

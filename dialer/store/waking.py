@@ -1,0 +1,35 @@
+"""Waking a campaign: by NOTIFY while a dispatch leg runs, by a nudge to its workflow while it is idle.
+
+Woken after the commit, in a statement of its own: a leg first stores ``idle_until`` and then looks once more, so whoever
+commits before that look is seen by it, and whoever commits after it finds ``idle_until`` set and nudges.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.store.database import one
+
+CHANNEL = "dialer_wake"
+
+
+async def wake(session: AsyncSession, campaign_id: UUID) -> bool:
+    """Wake a running leg, or clear ``idle_until``. True: the campaign was idle, so its workflow wants a nudge."""
+    await session.execute(text(f"SELECT pg_notify('{CHANNEL}', :id)"), {"id": str(campaign_id)})
+    sql = "UPDATE campaigns SET idle_until = NULL WHERE id = :id AND idle_until IS NOT NULL RETURNING id"
+    return await one(session, sql, {"id": campaign_id}) is not None
+
+
+async def sleep_until(session: AsyncSession, campaign_id: UUID, until: datetime) -> None:
+    """Store that no leg will run before ``until`` unless somebody wakes the campaign."""
+    await session.execute(
+        text("UPDATE campaigns SET idle_until = :until WHERE id = :id"), {"id": campaign_id, "until": until}
+    )
+
+
+async def start_leg(session: AsyncSession, campaign_id: UUID) -> None:
+    """A leg runs: nobody needs to nudge."""
+    sql = "UPDATE campaigns SET idle_until = NULL WHERE id = :id AND idle_until IS NOT NULL"
+    await session.execute(text(sql), {"id": campaign_id})
