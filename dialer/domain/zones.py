@@ -28,6 +28,7 @@ import phonenumbers
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 from dialer.domain.address_zones import zones_of_region
+from dialer.domain.phones import calling_code
 
 ZoneSource = Literal["explicit", "address", "phone", "none"]
 
@@ -144,63 +145,56 @@ def zones_for_phone(e164: str) -> ZoneSet | None:
     digits = e164.removeprefix("+")
     if digits.startswith(_NANP):
         return _area_codes().get(digits[:_AREA_CODE_END]) or _by_prefix(_NANP)
-    calling_code = _calling_code(digits)
-    if calling_code is None:
+    plan = calling_code(digits)
+    if plan is None:
         return None
-    candidates = _plan_zones(calling_code)
+    candidates = _plan_zones(plan)
     if len(candidates) < 2:
         return ZoneSet(candidates) if candidates else None
-    return _by_plan(calling_code, digits)
+    return _by_plan(plan, digits)
 
 
 # -- numbers of plans with several zones -------------------------------------------------------------------
 
 
-def _calling_code(digits: str) -> str | None:
-    for length in (1, 2, 3):
-        if digits[:length].isdecimal() and int(digits[:length]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            return digits[:length]
-    return None
-
-
-def _by_plan(calling_code: str, digits: str) -> ZoneSet | None:
+def _by_plan(plan: str, digits: str) -> ZoneSet | None:
     try:
         number = phonenumbers.parse(f"+{digits}")
     except phonenumbers.NumberParseException:
         return None
-    regions = _regions_valid_for(number, calling_code)
+    regions = _regions_valid_for(number, plan)
     if not regions:
         return None
-    if _tells_a_place(number, calling_code):
+    if _tells_a_place(number, plan):
         found = _by_prefix(_longest_prefix(digits), regions[0])
     else:
-        found = _everywhere(calling_code, regions)
+        found = _everywhere(plan, regions)
     gaps = [zone for prefix, zone in _KNOWN_GAPS.items() if digits.startswith(prefix)]
     return ZoneSet(_distinct([*found.names, *gaps])) if found and gaps else found
 
 
-def _tells_a_place(number: phonenumbers.PhoneNumber, calling_code: str) -> bool:
+def _tells_a_place(number: phonenumbers.PhoneNumber, plan: str) -> bool:
     """Mobile prefixes of Indonesia name an operator, though phonenumbers takes them for places."""
     kind = phonenumbers.number_type(number)
-    if calling_code == "62" and kind == phonenumbers.PhoneNumberType.MOBILE:
+    if plan == "62" and kind == phonenumbers.PhoneNumberType.MOBILE:
         return False
     return phonenumbers.is_number_geographical(number)
 
 
-def _regions_valid_for(number: phonenumbers.PhoneNumber, calling_code: str) -> tuple[str, ...]:
+def _regions_valid_for(number: phonenumbers.PhoneNumber, plan: str) -> tuple[str, ...]:
     """The territories of a calling code in which the number exists: Christmas Island is +61 too."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(calling_code)]
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(plan)]
     return tuple(r for r in regions if phonenumbers.is_valid_number_for_region(number, r))
 
 
 @cache
-def _everywhere(calling_code: str, regions: tuple[str, ...]) -> ZoneSet | None:
+def _everywhere(plan: str, regions: tuple[str, ...]) -> ZoneSet | None:
     """All zones of the territories, as a mobile may be anywhere in them."""
     names = [
         zone
-        for region in regions or phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(calling_code)]
-        for name in _named_under(calling_code)
-        for zone in _in_region(name, region, calling_code)
+        for region in regions or phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(plan)]
+        for name in _named_under(plan)
+        for zone in _in_region(name, region, plan)
     ]
     return ZoneSet(_distinct(names)) if names else None
 
@@ -212,9 +206,9 @@ def _by_prefix(prefix: str, region: str | None = None) -> ZoneSet | None:
         return None
     if region is None:
         return ZoneSet.of(names)
-    calling_code = _calling_code(prefix) or prefix
-    zones = [zone for name in names for zone in _in_region(name, region, calling_code)]
-    return ZoneSet(_distinct(zones)) if zones else _everywhere(calling_code, (region,))
+    plan = calling_code(prefix) or prefix
+    zones = [zone for name in names for zone in _in_region(name, region, plan)]
+    return ZoneSet(_distinct(zones)) if zones else _everywhere(plan, (region,))
 
 
 def _longest_prefix(digits: str) -> str:
@@ -225,25 +219,25 @@ def _longest_prefix(digits: str) -> str:
 
 
 @cache
-def _plan_zones(calling_code: str) -> tuple[str, ...]:
+def _plan_zones(plan: str) -> tuple[str, ...]:
     """Zones under a calling code that differ in their offsets: one for most countries."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(calling_code)]
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(plan)]
     if len(regions) == 1 and len(own := _distinct(_zones_by_country().get(regions[0], ()))) == 1:
         return own
-    found = _everywhere(calling_code, tuple(regions))
-    gaps = [zone for prefix, zone in _KNOWN_GAPS.items() if prefix.startswith(calling_code)]
+    found = _everywhere(plan, tuple(regions))
+    gaps = [zone for prefix, zone in _KNOWN_GAPS.items() if prefix.startswith(plan)]
     return _distinct([*(found.names if found else ()), *gaps])
 
 
 @cache
-def _named_under(calling_code: str) -> tuple[str, ...]:
+def _named_under(plan: str) -> tuple[str, ...]:
     """Zones that the data of phonenumbers names anywhere under a calling code."""
-    under = (zones for prefix, zones in TIMEZONE_DATA.items() if prefix.startswith(calling_code))
+    under = (zones for prefix, zones in TIMEZONE_DATA.items() if prefix.startswith(plan))
     return tuple(sorted({zone for zones in under for zone in zones}))
 
 
 @cache
-def _in_region(name: str, region: str, calling_code: str) -> tuple[str, ...]:
+def _in_region(name: str, region: str, plan: str) -> tuple[str, ...]:
     """The zones of one territory that ``name`` stands for: itself, or those with the same winter time.
 
     A zone of the territory that nothing names joins the one whose winter time it shares, as Darwin Adelaide.
@@ -255,7 +249,7 @@ def _in_region(name: str, region: str, calling_code: str) -> tuple[str, ...]:
     alike = [zone for zone in own if _offsets(zone) == _offsets(name)]
     if name not in own and not alike:
         return _distinct(same_winter)
-    named = {_offsets(other) for other in _named_under(calling_code)}
+    named = {_offsets(other) for other in _named_under(plan)}
     hidden = [zone for zone in same_winter if _offsets(zone) not in named]
     return _distinct([name if name in own else alike[0], *hidden])
 
