@@ -40,7 +40,7 @@ class AccountRefused(Refused):
 
 
 class NotProcessed(CarrierError):
-    """Certainly nothing was done. ``retry_after_s`` is the carrier's wish in seconds, None when it has none."""
+    """Certainly nothing was done. ``retry_after_s`` is the carrier's wish, None when it has none."""
 
     def __init__(self, reason: str, *, code: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(f"not processed: {reason}")

@@ -1,0 +1,93 @@
+"""What an answered call is told to do, as TwiML. https://www.twilio.com/docs/voice/twiml"""
+
+# pyright: reportMissingTypeStubs=false
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twilio.twiml.voice_response import Gather, VoiceResponse
+
+from dialer.domain.carrier_events import AnsweredBy
+
+_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+#: <Say> takes no more: https://www.twilio.com/docs/voice/twiml/say
+_LONGEST_TEXT = 4096
+
+_MACHINES = frozenset(
+    {
+        AnsweredBy.MACHINE_START,
+        AnsweredBy.MACHINE_END_BEEP,
+        AnsweredBy.MACHINE_END_SILENCE,
+        AnsweredBy.MACHINE_END_OTHER,
+        AnsweredBy.FAX,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How an agent begins: ``first_message`` with ``{{variable}}`` places, in ``language`` (BCP 47) if given."""
+
+    first_message: str
+    language: str | None = None
+
+
+def answer(
+    opening: Opening,
+    variables: Mapping[str, object],
+    *,
+    answered_by: AnsweredBy | None,
+    gathered: bool = False,
+) -> str:
+    """The document for one request of an answered call.
+
+    A machine or fax hears nothing; a person, or nobody knows what, hears the first message, may speak, and
+    the call ends. ``gathered``: the message was heard already, since the carrier comes back with what it
+    gathered.
+    """
+    if gathered or answered_by in _MACHINES:
+        return hang_up()
+    response = VoiceResponse()
+    language = {"language": opening.language} if _is_language(opening.language) else {}
+    gather = Gather(input="speech dtmf", timeout=5, speech_timeout="auto", method="POST", **language)
+    text = fill(opening.first_message, variables)
+    if text:
+        gather.say(text, **language)
+    response.append(gather)
+    response.hangup()
+    return str(response)
+
+
+def hang_up() -> str:
+    """The document that ends a call without a word."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def fill(template: str, variables: Mapping[str, object]) -> str:
+    """The template with its variables filled in, ready to be spoken.
+
+    A variable that is missing or empty leaves nothing behind, neither braces nor the gap around it: ``Hi
+    {{name}}, …`` becomes ``Hi, …``. Names match in any case; values are taken as they are, so a value is
+    never a template itself.
+    """
+    by_name = {name.casefold(): value for name, value in variables.items()}
+
+    def value_of(match: re.Match[str]) -> str:
+        value = by_name.get(match.group(1).casefold())
+        return "" if value is None else str(value).strip()
+
+    text = _PLACEHOLDER.sub(value_of, template)
+    text = re.sub(r"[{}]", "", _NOT_IN_XML.sub("", text))
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r" +([,.;:!?])", r"\1", text)
+    text = re.sub(r"[,;:]+([,.;:!?])", r"\1", text)
+    return text.strip(" ,;:")[:_LONGEST_TEXT]
+
+
+def _is_language(language: str | None) -> bool:
+    return language is not None and _LANGUAGE.fullmatch(language) is not None
