@@ -1,8 +1,8 @@
 """Advisory locks that make a pause, an opt-out and the gate see each other.
 
 A gate that has run but is not committed is invisible to a plain read. So gates and inserts of prospects hold a shared
-lock on their campaign, and whoever pauses, stops, edits or completes it holds it exclusively; gates and suppressions meet
-on the phone in the same way. Locks end with the transaction. Order: campaign, then phone.
+lock on their campaign, and whoever pauses, stops, edits or completes it holds it exclusively; gates and suppressions
+meet on the phone in the same way. Locks end with the transaction. Order: campaign, then phone.
 """
 
 from uuid import UUID

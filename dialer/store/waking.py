@@ -1,7 +1,7 @@
 """Waking a campaign: by NOTIFY while a dispatch leg runs, by a nudge to its workflow while it is idle.
 
-Woken after the commit, in a statement of its own: a leg first stores ``idle_until`` and then looks once more, so whoever
-commits before that look is seen by it, and whoever commits after it finds ``idle_until`` set and nudges.
+Woken after the commit, in a statement of its own: a leg first stores ``idle_until`` and then looks once more, so
+whoever commits before that look is seen by it, and whoever commits after it finds ``idle_until`` set and nudges.
 """
 
 from datetime import datetime

@@ -51,6 +51,7 @@ class Call(Tenant):
     deadline_at: Mapped[datetime | None]
     cancel_reason: Mapped[str | None]
     hang_up_at: Mapped[datetime | None]
+    hang_up_sent_at: Mapped[datetime | None]
     late_at: Mapped[datetime | None]
     amd_due_at: Mapped[datetime | None]
     answered_by: Mapped[str | None]

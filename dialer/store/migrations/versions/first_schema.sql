@@ -385,6 +385,7 @@ CREATE TABLE calls (
     deadline_at TIMESTAMP WITH TIME ZONE,
     cancel_reason TEXT,
     hang_up_at TIMESTAMP WITH TIME ZONE,
+    hang_up_sent_at TIMESTAMP WITH TIME ZONE,
     late_at TIMESTAMP WITH TIME ZONE,
     amd_due_at TIMESTAMP WITH TIME ZONE,
     answered_by TEXT,

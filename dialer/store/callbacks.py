@@ -1,0 +1,214 @@
+"""What the carrier reports, applied once and forwards only: the event, the call, the slot and the prospect together."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.call_progress import Fit, fit, progress
+from dialer.domain.call_results import CallEnded
+from dialer.domain.campaign_rules import AnsweringMachine, rules_from_json
+from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
+from dialer.domain.dispositions import EndFacts, disposition_of
+from dialer.domain.states import CallState
+from dialer.domain.timing import Timing
+from dialer.store.database import one, violated
+from dialer.store.endings import Ending, end_call, settle_amd
+
+DEFAULT_RING_TIMEOUT_S = 25
+DEFAULT_MAX_CALL_S = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a report did. ``ended`` goes to the call's workflow; ``hang_up`` is a carrier's call that must not go on."""
+
+    workspace_id: UUID
+    campaign_id: UUID | None
+    changed: bool
+    ended: CallEnded | None = None
+    hang_up: str | None = None
+    state: CallState | None = None
+
+    @property
+    def frees_slot(self) -> bool:
+        """True when somebody else may be called now."""
+        return self.changed and self.state is CallState.ENDED
+
+
+class CallNotFound(LookupError):
+    """No call of ours has this id."""
+
+
+async def apply_event(
+    session: AsyncSession, call_id: UUID, event: CarrierEvent, *, payload: dict[str, Any], dedupe: str, timing: Timing
+) -> Applied:
+    """Record a report and let it move the call. The same report again (by ``dedupe``) changes nothing."""
+    call = await _locked(session, call_id)
+    if not await _record(session, call, event, payload, dedupe):
+        return _untouched(call)
+    match fit(CallState(call.state), call.carrier_call_id, event):
+        case Fit.ANOTHER:
+            return _untouched(call, hang_up=event.carrier_call_id)
+        case Fit.LATE:
+            await _mark_late(session, call, event)
+            return _untouched(call, hang_up=event.carrier_call_id)
+        case Fit.OURS:
+            pass
+    if call.carrier_call_id is None and not await adopt(session, call_id, event.carrier_call_id):
+        return _untouched(call, hang_up=event.carrier_call_id)
+    return await _advance(session, call, event, timing)
+
+
+async def adopt(session: AsyncSession, call_id: UUID, carrier_call_id: str) -> bool:
+    """The first writer sets the carrier's id. False when that id belongs to another call of ours."""
+    sql = "UPDATE calls SET carrier_call_id = :sid WHERE id = :id AND carrier_call_id IS NULL"
+    try:
+        async with session.begin_nested():
+            await session.execute(text(sql), {"id": call_id, "sid": carrier_call_id})
+    except IntegrityError as error:
+        if violated(error) == "uq_calls_carrier_call_id":
+            return False
+        raise
+    return True
+
+
+async def _advance(session: AsyncSession, call: Row[Any], event: CarrierEvent, timing: Timing) -> Applied:
+    state = CallState(call.state)
+    step = progress(state, event)
+    await _note(session, call, event, step.state, timing)
+    ended = None
+    if step.ends:
+        ended = await end_call(session, call.id, _ending(call, event), timing)
+    elif event.kind == "amd":
+        ended = await settle_amd(session, call.id)
+    return Applied(
+        workspace_id=call.workspace_id,
+        campaign_id=call.campaign_id,
+        changed=step.state is not state or ended is not None,
+        ended=ended,
+        hang_up=event.carrier_call_id if call.hang_up_at is not None and not step.ends else None,
+        state=step.state,
+    )
+
+
+async def _note(session: AsyncSession, call: Row[Any], event: CarrierEvent, state: CallState, timing: Timing) -> None:
+    """Everything but the end: times are set once, who answered is refined until the prospect is decided."""
+    rules = rules_from_json(call.settings) if call.settings is not None else None
+    ring = rules.ring_timeout_s if rules is not None else DEFAULT_RING_TIMEOUT_S
+    talk = rules.max_call_s if rules is not None else DEFAULT_MAX_CALL_S
+    left = {CallState.ACCEPTED: timing.ring_after_s, CallState.RINGING: ring, CallState.IN_PROGRESS: talk}.get(state)
+    moved = state is not CallState(call.state) and left is not None
+    rang = event.status is CarrierStatus.RINGING
+    answered_at = _answered_at(event)
+    sql = """
+        UPDATE calls SET
+            state = CASE WHEN state IN ('ended', 'deferred') OR :state = 'ended' THEN state ELSE :state END,
+            accepted_at = coalesce(accepted_at, dialer_now()),
+            ringing_at = CASE WHEN :rang THEN coalesce(ringing_at, :at, dialer_now()) ELSE ringing_at END,
+            answered_at = CASE WHEN :answered THEN coalesce(answered_at, :answered_at, dialer_now()) ELSE answered_at END,
+            answered_by = coalesce(:answered_by, answered_by),
+            recording_url = coalesce(:recording, recording_url),
+            cost = coalesce(:price, cost),
+            deadline_at = CASE WHEN :moved THEN dialer_now() + make_interval(secs => :left) ELSE deadline_at END
+        WHERE id = :id"""
+    parameters = {
+        "id": call.id,
+        "state": state.value,
+        "rang": rang,
+        "answered": event.status in (CarrierStatus.IN_PROGRESS, CarrierStatus.COMPLETED),
+        "answered_at": answered_at,
+        "at": event.occurred_at,
+        "answered_by": event.answered_by,
+        "recording": event.recording_url,
+        "price": event.price,
+        "moved": moved,
+        "left": (left or 0) + timing.deadline_margin_s,
+    }
+    await session.execute(text(sql), parameters)
+
+
+def _answered_at(event: CarrierEvent) -> datetime | None:
+    """When the phone was picked up: as reported, or the end less the time connected."""
+    if event.status is CarrierStatus.COMPLETED and event.occurred_at is not None:
+        return event.occurred_at - timedelta(seconds=event.duration_seconds or 0)
+    return event.occurred_at
+
+
+def _ending(call: Row[Any], event: CarrierEvent) -> Ending:
+    assert event.status is not None
+    answered_by = event.answered_by or call.answered_by
+    facts = EndFacts(
+        status=event.status,
+        sip_code=event.sip_code,
+        answered_by=answered_by,
+        error_code=event.error_code,
+        talk_seconds=event.duration_seconds,
+        message_played=call.message_played,
+        canceled_by_us=call.cancel_reason is not None,
+    )
+    asked = rules_from_json(call.settings).answering_machine if call.settings is not None else None
+    waits = asked is AnsweringMachine.DETECT_ASYNC and event.status is CarrierStatus.COMPLETED and answered_by is None
+    return Ending(
+        disposition=disposition_of(facts),
+        ended_at=event.occurred_at,
+        talk_seconds=event.duration_seconds if event.status is CarrierStatus.COMPLETED else None,
+        sip_code=event.sip_code,
+        error_code=event.error_code,
+        decision_waits=waits,
+    )
+
+
+async def _locked(session: AsyncSession, call_id: UUID) -> Row[Any]:
+    sql = """
+        SELECT c.id, c.workspace_id, c.campaign_id, c.state, c.carrier_call_id, c.answered_by, c.message_played,
+            c.hang_up_at, c.cancel_reason, m.settings
+        FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id WHERE c.id = :id FOR NO KEY UPDATE OF c"""
+    call = await one(session, sql, {"id": call_id})
+    if call is None:
+        raise CallNotFound(f"there is no call {call_id}")
+    return call
+
+
+async def _record(
+    session: AsyncSession, call: Row[Any], event: CarrierEvent, payload: dict[str, Any], dedupe: str
+) -> bool:
+    sql = """
+        INSERT INTO call_events (workspace_id, call_id, kind, dedupe, carrier_call_id, status, sequence, occurred_at,
+            payload)
+        VALUES (:workspace, :call, :kind, :dedupe, :sid, :status, :sequence, :at, CAST(:payload AS jsonb))
+        ON CONFLICT (call_id, dedupe) DO NOTHING RETURNING id"""
+    parameters = {
+        "workspace": call.workspace_id,
+        "call": call.id,
+        "kind": event.kind,
+        "dedupe": dedupe,
+        "sid": event.carrier_call_id,
+        "status": event.status,
+        "sequence": event.sequence,
+        "at": event.occurred_at,
+        "payload": json.dumps(payload),
+    }
+    return await one(session, sql, parameters) is not None
+
+
+async def _mark_late(session: AsyncSession, call: Row[Any], event: CarrierEvent) -> None:
+    if await adopt(session, call.id, event.carrier_call_id):
+        sql = "UPDATE calls SET late_at = coalesce(late_at, dialer_now()) WHERE id = :id"
+        await session.execute(text(sql), {"id": call.id})
+
+
+def _untouched(call: Row[Any], hang_up: str | None = None) -> Applied:
+    return Applied(workspace_id=call.workspace_id, campaign_id=call.campaign_id, changed=False, hang_up=hang_up)
+
+
+def dedupe_key(event: CarrierEvent) -> str:
+    """What makes a report the same report: kind, carrier id, sequence, status; for detection also its result."""
+    who = event.answered_by if event.kind == "amd" else None
+    parts = (event.kind, event.carrier_call_id, event.sequence, event.status, who)
+    return ":".join("" if part is None else str(part) for part in parts)

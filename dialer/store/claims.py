@@ -1,0 +1,241 @@
+"""Claims: which prospects are called next, over which numbers. One short transaction that inserts ``claimed`` calls.
+
+Lock order: accounts, workspace, numbers, campaign, contacts by phone, prospects. Free slots are looked at without locks
+first, so that a full campaign costs no lock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.campaign_rules import CampaignRules
+from dialer.domain.slots import Capacity, NumberCapacity, room
+from dialer.domain.timing import Timing
+from dialer.store.database import one, rows
+from dialer.store.tables.base import LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One zone set at one priority (1 is the most urgent)."""
+
+    zone_set: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedCall:
+    """What a CallWorkflow is started with."""
+
+    call_id: UUID
+    prospect_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The calls claimed; when there are none, ``blocked`` is ``slots``, ``pace`` or ``None`` (nobody is due)."""
+
+    calls: tuple[ClaimedCall, ...] = ()
+    blocked: str | None = None
+
+
+async def claim(
+    session: AsyncSession, campaign: Row[Any], rules: CampaignRules, lanes: Sequence[Lane], timing: Timing
+) -> Claim:
+    """Claim due prospects of ``lanes``, all of which are open now, as far as slots and pace allow."""
+    capacity = await read_capacity(session, campaign, rules)
+    looked = room(capacity, timing.turn_s)
+    if not looked.numbers:
+        return Claim(blocked="pace" if looked.paced else "slots")
+    candidates = await _due(session, campaign.id, lanes, len(looked.numbers))
+    if not candidates:
+        return Claim()
+    if not await _lock_limits(session, campaign, capacity.numbers):
+        return Claim()
+    found = room(await read_capacity(session, campaign, rules), timing.turn_s)
+    if not found.numbers:
+        return Claim(blocked="pace" if found.paced else "slots")
+    chosen = await _lock_prospects(session, campaign, candidates[: len(found.numbers)])
+    return Claim(calls=tuple(await _insert(session, campaign, chosen, found.numbers, timing)))
+
+
+async def read_capacity(session: AsyncSession, campaign: Row[Any], rules: CampaignRules) -> Capacity:
+    """Count what is in use of every limit that bears on the campaign."""
+    parameters = {"campaign": campaign.id, "workspace": campaign.workspace_id}
+    sql = f"""
+        SELECT (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND {LIVE}) AS live,
+            (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND state = 'claimed') AS waiting,
+            (SELECT extract(epoch FROM next_at - dialer_now()) FROM pace
+                WHERE scope = 'campaign' AND scope_id = :campaign)::float8 AS backlog,
+            (SELECT count(*) FROM calls WHERE workspace_id = :workspace AND {LIVE}) AS workspace_live,
+            (SELECT max_concurrent FROM workspaces WHERE id = :workspace) AS workspace_max"""
+    head = (await rows(session, sql, parameters))[0]
+    sql = f"""
+        SELECT n.id, n.phone, n.max_concurrent, n.calls_per_day, a.id AS account_id,
+            a.max_concurrent AS account_max, a.calls_per_second AS account_rate,
+            (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND {LIVE}) AS live,
+            CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
+                WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed'))
+                END AS today,
+            (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND {LIVE}) AS account_live,
+            (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND state = 'claimed') AS account_waiting,
+            (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND campaign_id = :campaign AND {LIVE})
+                AS campaign_live_on_account,
+            (SELECT extract(epoch FROM next_at - dialer_now()) FROM pace
+                WHERE scope = 'account' AND scope_id = a.id)::float8 AS account_backlog,
+            (SELECT coalesce(sum(weight), 0) FROM campaigns o WHERE o.status = 'running' AND o.id <> :campaign
+                AND o.wants_until > dialer_now() AND EXISTS (SELECT 1 FROM campaign_numbers m
+                    JOIN phone_numbers p ON p.id = m.phone_number_id
+                    WHERE m.campaign_id = o.id AND p.carrier_account_id = a.id))::float8 AS other_weight
+        FROM campaign_numbers cn JOIN phone_numbers n ON n.id = cn.phone_number_id
+            JOIN carrier_accounts a ON a.id = n.carrier_account_id
+        WHERE cn.campaign_id = :campaign ORDER BY cn.position"""
+    numbers = tuple(
+        NumberCapacity(
+            number_id=row.id,
+            phone=row.phone,
+            account_id=row.account_id,
+            live=row.live,
+            max_concurrent=row.max_concurrent,
+            calls_per_day=row.calls_per_day,
+            calls_today=row.today,
+            account_live=row.account_live,
+            account_max_concurrent=row.account_max,
+            account_calls_per_second=row.account_rate,
+            account_waiting=row.account_waiting,
+            account_backlog_s=row.account_backlog or 0.0,
+            account_share=rules.pace.weight / (rules.pace.weight + row.other_weight),
+            campaign_live_on_account=row.campaign_live_on_account,
+        )
+        for row in await rows(session, sql, parameters)
+    )
+    return Capacity(
+        campaign_live=head.live,
+        campaign_max_concurrent=rules.pace.max_concurrent,
+        campaign_calls_per_second=rules.pace.calls_per_second,
+        campaign_waiting=head.waiting,
+        campaign_backlog_s=head.backlog or 0.0,
+        workspace_live=head.workspace_live,
+        workspace_max_concurrent=head.workspace_max,
+        numbers=numbers,
+    )
+
+
+async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], limit: int) -> list[Row[Any]]:
+    """The most urgent due prospects: one short index scan per lane, then a merge of the few rows found."""
+    sql = f"""
+        SELECT due.id, due.contact_id, due.phone FROM
+            unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority),
+            LATERAL (
+                SELECT p.id, p.contact_id, p.phone, p.priority, p.next_due_at FROM prospects p
+                WHERE p.campaign_id = :campaign AND p.zone_set = lane.zone_set AND p.priority = lane.priority
+                    AND p.state = 'ready' AND p.next_due_at <= :now
+                    AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = p.contact_id AND c.{LIVE})
+                ORDER BY p.next_due_at, p.id LIMIT :limit
+            ) AS due
+        ORDER BY due.priority, due.next_due_at, due.id LIMIT :limit"""
+    now = await database_now(session)
+    return await rows(
+        session,
+        sql,
+        {
+            "zone_sets": [lane.zone_set for lane in lanes],
+            "priorities": [lane.priority for lane in lanes],
+            "campaign": campaign_id,
+            "now": now,
+            "limit": limit,
+        },
+    )
+
+
+async def _lock_limits(session: AsyncSession, campaign: Row[Any], numbers: Sequence[NumberCapacity]) -> bool:
+    """Lock every limit's row in the common order. False when the campaign no longer runs with these settings."""
+    accounts = sorted({number.account_id for number in numbers})
+    sql = "SELECT id FROM carrier_accounts WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+    await rows(session, sql, {"ids": accounts})
+    await rows(session, "SELECT id FROM workspaces WHERE id = :id FOR NO KEY UPDATE", {"id": campaign.workspace_id})
+    sql = "SELECT id FROM phone_numbers WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+    await rows(session, sql, {"ids": sorted({number.number_id for number in numbers})})
+    sql = """SELECT id FROM campaigns WHERE id = :id AND status = 'running' AND settings_version = :version
+             FOR NO KEY UPDATE"""
+    return await one(session, sql, {"id": campaign.id, "version": campaign.settings_version}) is not None
+
+
+async def _lock_prospects(session: AsyncSession, campaign: Row[Any], candidates: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Lock contacts in order of phone, then prospects; keep those that are still due, free and not suppressed."""
+    sql = "SELECT id FROM contacts WHERE id = ANY(:ids) ORDER BY phone FOR NO KEY UPDATE"
+    await rows(session, sql, {"ids": [row.contact_id for row in candidates]})
+    sql = f"""
+        SELECT p.id, p.contact_id, p.phone,
+            1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred') AS attempt,
+            EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = p.workspace_id AND s.phone = p.phone
+                AND (s.campaign_id IS NULL OR s.campaign_id = p.campaign_id)) AS suppressed
+        FROM prospects p
+        WHERE p.id = ANY(:ids) AND p.state = 'ready' AND p.next_due_at <= :now
+            AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = p.contact_id AND c.{LIVE})
+        ORDER BY p.priority, p.next_due_at, p.id FOR NO KEY UPDATE OF p SKIP LOCKED"""
+    parameters = {"ids": [row.id for row in candidates], "now": await database_now(session)}
+    found = await rows(session, sql, parameters)
+    suppressed = [row.id for row in found if row.suppressed]
+    if suppressed:
+        sql = "UPDATE prospects SET state = 'suppressed', next_due_at = NULL WHERE id = ANY(:ids)"
+        await session.execute(text(sql), {"ids": suppressed})
+    return [row for row in found if not row.suppressed]
+
+
+async def _insert(
+    session: AsyncSession,
+    campaign: Row[Any],
+    prospects: Sequence[Row[Any]],
+    numbers: Sequence[NumberCapacity],
+    timing: Timing,
+) -> list[ClaimedCall]:
+    if not prospects:
+        return []
+    pairs = list(zip(prospects, numbers, strict=False))
+    sql = """
+        INSERT INTO calls (workspace_id, campaign_id, agent_id, prospect_id, contact_id, to_phone, attempt,
+            carrier_account_id, phone_number_id, from_phone, carrier, settings_version, claimed_at, deadline_at)
+        SELECT :workspace, :campaign, :agent, v.prospect_id, v.contact_id, v.phone, v.attempt, v.account_id,
+            v.number_id, v.from_phone, 'twilio', :version, dialer_now(), dialer_now() + make_interval(secs => :expiry)
+        FROM unnest(CAST(:prospects AS uuid[]), CAST(:contacts AS uuid[]), CAST(:phones AS text[]),
+            CAST(:attempts AS smallint[]), CAST(:accounts AS uuid[]), CAST(:numbers AS uuid[]), CAST(:from AS text[]))
+            AS v(prospect_id, contact_id, phone, attempt, account_id, number_id, from_phone)
+        RETURNING id, prospect_id, attempt"""
+    inserted = await rows(
+        session,
+        sql,
+        {
+            "workspace": campaign.workspace_id,
+            "campaign": campaign.id,
+            "agent": campaign.agent_id,
+            "version": campaign.settings_version,
+            "expiry": timing.claim_expiry_s,
+            "prospects": [prospect.id for prospect, _ in pairs],
+            "contacts": [prospect.contact_id for prospect, _ in pairs],
+            "phones": [prospect.phone for prospect, _ in pairs],
+            "attempts": [prospect.attempt for prospect, _ in pairs],
+            "accounts": [number.account_id for _, number in pairs],
+            "numbers": [number.number_id for _, number in pairs],
+            "from": [number.phone for _, number in pairs],
+        },
+    )
+    sql = "UPDATE prospects SET state = 'in_call' WHERE id = ANY(:ids)"
+    await session.execute(text(sql), {"ids": [prospect.id for prospect, _ in pairs]})
+    sql = """UPDATE campaigns SET wants_until = dialer_now() + interval '3 seconds'
+             WHERE id = :id AND (wants_until IS NULL OR wants_until < dialer_now() + interval '2 seconds')"""
+    await session.execute(text(sql), {"id": campaign.id})
+    return [ClaimedCall(call_id=row.id, prospect_id=row.prospect_id, attempt=row.attempt) for row in inserted]
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The product's clock, as PostgreSQL reads it."""
+    row = await one(session, "SELECT dialer_now() AS now")
+    assert row is not None
+    return row.now

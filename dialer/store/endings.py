@@ -1,0 +1,190 @@
+"""The end of a call: its disposition, its freed slot and the prospect's next state, in one transaction.
+
+A slot is the live row itself, so ending a call updates no limit. The prospect's decision may wait for a late
+answering-machine result; then the call is over, its slot free, and ``amd_due_at`` says until when.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.call_results import CallEnded, moment
+from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.carrier_events import CarrierStatus
+from dialer.domain.dispositions import Disposition, EndFacts, Outcome, disposition_of, refusal_pauses_campaign
+from dialer.domain.redial import EndedCall, NextStep, next_step
+from dialer.domain.states import CampaignStatus, ProspectState
+from dialer.domain.timing import Timing
+from dialer.store.database import one, rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How the line ended, as far as it is known."""
+
+    disposition: Disposition
+    ended_at: datetime | None = None
+    talk_seconds: int | None = None
+    sip_code: int | None = None
+    error_code: int | None = None
+    attempted: bool = True
+    """False when the carrier certainly made no call: then it does not count as an attempt."""
+    untouched: bool = False
+    """True when the account or the configuration was refused: nothing is known of the person, who stays as they were."""
+    decision_waits: bool = False
+    """True while an asynchronous answering-machine result may still come."""
+
+
+async def end_call(session: AsyncSession, call_id: UUID, ending: Ending, timing: Timing) -> CallEnded | None:
+    """End a live call, once. None when it was over already, or when the prospect's decision has to wait."""
+    sql = """
+        UPDATE calls SET state = 'ended', disposition = :disposition, ended_at = coalesce(:ended_at, dialer_now()),
+            talk_seconds = :talk, sip_code = coalesce(:sip, sip_code), error_code = coalesce(:error, error_code),
+            deadline_at = NULL, amd_due_at = CASE WHEN :waits THEN dialer_now() + make_interval(secs => :amd_wait) END
+        WHERE id = :id AND state NOT IN ('ended', 'deferred') RETURNING id"""
+    ended = await one(
+        session,
+        sql,
+        {
+            "id": call_id,
+            "disposition": ending.disposition.value,
+            "ended_at": ending.ended_at,
+            "talk": ending.talk_seconds,
+            "sip": ending.sip_code,
+            "error": ending.error_code,
+            "waits": ending.decision_waits,
+            "amd_wait": timing.amd_wait_s,
+        },
+    )
+    if ended is None or ending.decision_waits:
+        return None
+    return await decide_prospect(session, call_id, attempted=ending.attempted, untouched=ending.untouched)
+
+
+async def settle_amd(session: AsyncSession, call_id: UUID) -> CallEnded | None:
+    """Decide a call whose answering-machine result has come, or was waited for long enough. Once."""
+    sql = """UPDATE calls SET amd_due_at = NULL WHERE id = :id AND amd_due_at IS NOT NULL
+             RETURNING answered_by, sip_code, error_code, talk_seconds, message_played, cancel_reason"""
+    call = await one(session, sql, {"id": call_id})
+    if call is None:
+        return None
+    disposition = disposition_of(
+        EndFacts(
+            status=CarrierStatus.COMPLETED,
+            sip_code=call.sip_code,
+            answered_by=call.answered_by,
+            error_code=call.error_code,
+            talk_seconds=call.talk_seconds,
+            message_played=call.message_played,
+            canceled_by_us=call.cancel_reason is not None,
+        )
+    )
+    sql = "UPDATE calls SET disposition = :disposition WHERE id = :id"
+    await session.execute(text(sql), {"id": call_id, "disposition": disposition.value})
+    return await decide_prospect(session, call_id, attempted=True)
+
+
+async def decide_prospect(
+    session: AsyncSession, call_id: UUID, *, attempted: bool, untouched: bool = False
+) -> CallEnded:
+    """Set the prospect's next state after the ended call, and what the call's workflow will show."""
+    call = await _read(session, call_id)
+    if call.prospect_id is not None:
+        step = await _next_step(session, call, untouched=untouched)
+        await _apply(session, call, step, attempted=attempted, untouched=untouched)
+    return await read_ended(session, call_id)
+
+
+async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:
+    """The result of an attempt that is over, as its workflow shows it."""
+    row = await _read(session, call_id)
+    rules = rules_from_json(row.settings) if row.settings is not None else None
+    return CallEnded(
+        state=row.state,
+        disposition=row.disposition,
+        attempt=f"{row.attempt} of {rules.redial.max_attempts}" if rules is not None else str(row.attempt),
+        caller_number_id=str(row.phone_number_id) if row.phone_number_id is not None else None,
+        dialed_at=moment(row.dialed_at),
+        ringing_at=moment(row.ringing_at),
+        answered_at=moment(row.answered_at),
+        ended_at=moment(row.ended_at),
+        talk_seconds=row.talk_seconds,
+        prospect_state=row.next_state,
+        next_due_at=moment(row.next_due_at),
+        why=row.next_reason if row.state == "ended" else row.deferred_reason,
+    )
+
+
+async def _next_step(session: AsyncSession, call: Row[Any], *, untouched: bool) -> NextStep:
+    if untouched:
+        step = NextStep(state=ProspectState.READY, delay=None, reason="the carrier refused the account, not the person")
+    else:
+        step = await _by_policy(session, call)
+    over = call.campaign_status in (CampaignStatus.STOPPED, CampaignStatus.COMPLETED)
+    if over and step.state is ProspectState.READY:
+        return NextStep(state=ProspectState.EXPIRED, delay=None, reason=f"the campaign is {call.campaign_status}")
+    return step
+
+
+async def _by_policy(session: AsyncSession, call: Row[Any]) -> NextStep:
+    sql = """
+        SELECT c.disposition, c.outcome, c.error_code FROM calls c
+        WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id"""
+    earlier = [
+        EndedCall(disposition=Disposition(row.disposition), outcome=Outcome(row.outcome) if row.outcome else None)
+        for row in await rows(session, sql, {"prospect": call.prospect_id, "id": call.id})
+        if not refusal_pauses_campaign(row.error_code)
+    ]
+    rules: CampaignRules = rules_from_json(call.settings)
+    return next_step(
+        rules.redial,
+        EndedCall(disposition=Disposition(call.disposition), outcome=Outcome(call.outcome) if call.outcome else None),
+        earlier,
+        call.attempts + 1,
+        suppressed=call.suppressed,
+    )
+
+
+async def _apply(session: AsyncSession, call: Row[Any], step: NextStep, *, attempted: bool, untouched: bool) -> None:
+    delay = step.delay.total_seconds() if step.delay is not None else 0.0
+    sql = """
+        UPDATE prospects SET state = :state, attempts = attempts + :counted, 
+            last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
+            last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END, next_due_at = CASE WHEN :state = 'ready'
+                THEN dialer_now() + make_interval(secs => :delay) END
+        WHERE id = :id AND state = 'in_call' RETURNING next_due_at"""
+    changed = await one(
+        session,
+        sql,
+        {
+            "id": call.prospect_id,
+            "state": step.state.value,
+            "counted": 1 if attempted else 0,
+            "untouched": untouched,
+            "disposition": call.disposition,
+            "outcome": call.outcome,
+            "delay": delay,
+        },
+    )
+    if changed is None:
+        return
+    sql = "UPDATE calls SET next_state = :state, next_due_at = :due, next_reason = :reason WHERE id = :id"
+    parameters = {"id": call.id, "state": step.state.value, "due": changed.next_due_at, "reason": step.reason}
+    await session.execute(text(sql), parameters)
+
+
+async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
+    sql = """
+        SELECT c.*, m.status AS campaign_status, m.settings, p.attempts,
+            EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
+                AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
+        FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
+        WHERE c.id = :id"""
+    row = await one(session, sql, {"id": call_id})
+    if row is None:
+        raise LookupError(f"there is no call {call_id}")
+    return row

@@ -1,0 +1,140 @@
+"""The gate: the last look before a phone rings, committed before the request to the carrier leaves.
+
+The same predicate as the claim's, looked at once more under the campaign's and the phone's shared locks: between claim
+and dial somebody may have paused, edited, stopped or opted out. What does not pass is deferred; nobody's phone rang.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.states import CampaignStatus
+from dialer.domain.timing import Timing
+from dialer.domain.zones import ZoneSet, zones_for_phone
+from dialer.store.database import one
+from dialer.store.locks import share_campaign, share_phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePassed:
+    """Everything that the carrier needs to know, read under the gate's locks."""
+
+    workspace_id: UUID
+    campaign_id: UUID | None
+    carrier_account_id: UUID
+    from_phone: str
+    to_phone: str
+    extension: str | None
+    rules: CampaignRules
+    gated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateClosed:
+    """Why the call was not dialed; ``touched`` is False when it was not ours to change."""
+
+    reason: str
+    touched: bool
+
+
+async def pass_gate(session: AsyncSession, call_id: UUID, timing: Timing) -> GatePassed | GateClosed:
+    """Compare-and-set ``claimed → dialing``, or defer the call."""
+    sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id AND state = 'claimed'"
+    known = await one(session, sql, {"id": call_id})
+    if known is None:
+        return GateClosed(reason="not_claimed", touched=False)
+    if known.campaign_id is not None:
+        await share_campaign(session, known.campaign_id)
+    await share_phone(session, known.workspace_id, known.to_phone)
+    row = await _read(session, call_id)
+    if row is None:
+        return GateClosed(reason="not_claimed", touched=False)
+    rules = rules_from_json(row.settings) if row.settings is not None else CampaignRules()
+    reason = closed_because(row, rules, timing)
+    if reason is not None:
+        await defer(session, call_id, reason, timing)
+        return GateClosed(reason=reason, touched=True)
+    sql = """
+        UPDATE calls SET state = 'dialing', gated_at = dialer_now(), dialed_at = dialer_now(),
+            deadline_at = dialer_now() + make_interval(secs => :undecided)
+        WHERE id = :id AND state = 'claimed' RETURNING gated_at"""
+    passed = await one(session, sql, {"id": call_id, "undecided": timing.undecided_s})
+    if passed is None:
+        return GateClosed(reason="not_claimed", touched=False)
+    return GatePassed(
+        workspace_id=row.workspace_id,
+        campaign_id=row.campaign_id,
+        carrier_account_id=row.carrier_account_id,
+        from_phone=row.from_phone,
+        to_phone=row.to_phone,
+        extension=row.extension,
+        rules=rules,
+        gated_at=passed.gated_at.astimezone(UTC),
+    )
+
+
+def closed_because(row: Row[Any], rules: CampaignRules, timing: Timing) -> str | None:
+    """The first reason not to dial now, or None."""
+    if row.hang_up_at is not None:
+        return "hang_up"
+    if row.suppressed:
+        return "suppressed"
+    if row.campaign_id is not None:
+        if row.status != CampaignStatus.RUNNING:
+            return f"campaign_{row.status}"
+        if row.campaign_settings_version != row.settings_version:
+            return "settings_changed"
+        if rules.end_at is not None and row.now >= rules.end_at:
+            return "ended"
+    margin = timedelta(seconds=timing.window_margin_s)
+    return None if rules.hours.is_open_for(row.now, margin, zones_of(row)) else "window"
+
+
+def zones_of(row: Row[Any]) -> ZoneSet | None:
+    """The prospect's zone set; for a call without one, every zone that the number may be in."""
+    if row.prospect_id is None:
+        return zones_for_phone(row.to_phone)
+    return ZoneSet.parse(row.zone_set) if row.zone_set else None
+
+
+async def defer(session: AsyncSession, call_id: UUID, reason: str, timing: Timing) -> bool:
+    """The call was never dialed: no attempt. Its prospect is due again in a moment, or suppressed. True if it did so."""
+    sql = """
+        UPDATE calls SET state = 'deferred', deferred_reason = :reason, ended_at = dialer_now(), deadline_at = NULL
+        WHERE id = :id AND state IN ('claimed', 'dialing') AND carrier_call_id IS NULL
+        RETURNING prospect_id, campaign_id"""
+    call = await one(session, sql, {"id": call_id, "reason": reason})
+    if call is None:
+        return False
+    if call.prospect_id is not None:
+        await _give_back(session, call.prospect_id, reason, timing)
+    return True
+
+
+async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timing: Timing) -> None:
+    """A prospect whose call was not dialed is due again in a moment; unless the campaign is over, or they opted out."""
+    sql = """
+        UPDATE prospects p SET
+            state = CASE WHEN :reason = 'suppressed' THEN 'suppressed'
+                WHEN c.status IN ('stopped', 'completed') THEN 'expired' ELSE 'ready' END,
+            next_due_at = CASE WHEN :reason = 'suppressed' OR c.status IN ('stopped', 'completed') THEN NULL
+                ELSE greatest(p.next_due_at, dialer_now() + make_interval(secs => :delay)) END
+        FROM campaigns c WHERE p.id = :id AND c.id = p.campaign_id AND p.state = 'in_call'"""
+    await session.execute(text(sql), {"id": prospect_id, "reason": reason, "delay": timing.defer_s})
+
+
+async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:
+    sql = """
+        SELECT c.workspace_id, c.campaign_id, c.prospect_id, c.carrier_account_id, c.from_phone, c.to_phone,
+            c.settings_version, c.hang_up_at, m.status, m.settings, m.settings_version AS campaign_settings_version, p.zone_set,
+            p.extension, dialer_now() AS now,
+            EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
+                AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
+        FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
+        WHERE c.id = :id AND c.state = 'claimed'"""
+    return await one(session, sql, {"id": call_id})

@@ -1,0 +1,279 @@
+"""Prospects are written here and nowhere else: by imports, by upserts and one at a time.
+
+One transaction writes a batch in a handful of statements, whatever its size. Locks, in this order: the campaign's
+(shared, so that a pause, a stop or a completion does not slip in between), the campaign's writers' (so that two
+batches agree who is new), prospects by id, contacts by phone. Batches of a few thousand rows keep both short.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.calling_hours import PROSPECT_ZONE
+from dialer.domain.campaign_rules import rules_from_json
+from dialer.domain.prospect_matching import (
+    DEFAULT_PRIORITY,
+    Circumstances,
+    KnownProspect,
+    NewProspect,
+    OnDuplicate,
+    Person,
+    Plan,
+    RowProblem,
+    Standing,
+    is_storable,
+    match,
+    standing_of,
+)
+from dialer.domain.states import CampaignStatus, ProspectState
+from dialer.store.database import one, rows
+from dialer.store.locks import share_campaign
+
+__all__ = ["CampaignClosed", "NewProspect", "OnDuplicate", "RowProblem", "Written", "hold_prospects", "write_prospects"]
+
+
+class CampaignClosed(Exception):
+    """Nobody can be added: the campaign is stopped, deleted or of another workspace."""
+
+    def __init__(self, current_status: str) -> None:
+        super().__init__(f"the campaign is {current_status}")
+        self.current_status = current_status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of the rows: ``created + updated + skipped + len(problems)`` is their number.
+
+    ``ids`` has the prospect of every row without a problem, by the row's index; ``due`` is True when somebody became
+    callable, so that the campaign is to be woken after the commit.
+    """
+
+    created: int
+    updated: int
+    skipped: int
+    problems: tuple[RowProblem, ...]
+    ids: Mapping[int, UUID]
+    due: bool
+
+
+async def write_prospects(
+    session: AsyncSession,
+    *,
+    workspace_id: UUID,
+    campaign_id: UUID,
+    prospects: Sequence[NewProspect],
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+    import_id: UUID | None = None,
+    created_by: str | None = None,
+) -> Written:
+    """Add new people to a campaign, and skip or update those whom it has. Raises CampaignClosed."""
+    await share_campaign(session, campaign_id)
+    campaign = await _open_campaign(session, workspace_id, campaign_id)
+    await hold_prospects(session, campaign_id)
+    known = await _read_known(session, campaign_id, prospects, lock=on_duplicate is OnDuplicate.UPDATE)
+    plan = match(prospects, known, on_duplicate)
+    around = await _circumstances(session, campaign, [*plan.created, *plan.changed])
+    created = [(person, standing_of(person, around)) for person in plan.created]
+    changed = [(person, standing_of(person, around)) for person in plan.changed]
+    await _insert_contacts_and_lanes(session, workspace_id, campaign_id, [*plan.created, *plan.changed])
+    # Updates first: an insert may use what they make, never the other way round.
+    await _update(session, workspace_id, changed)
+    ids = await _insert(session, workspace_id, campaign_id, created, import_id, created_by)
+    return Written(
+        created=len(plan.created),
+        updated=plan.updates,
+        skipped=len(plan.skipped),
+        problems=plan.problems,
+        ids=_ids_by_index(plan, ids),
+        due=any(standing.state is ProspectState.READY for _, standing in [*created, *changed]),
+    )
+
+
+async def hold_prospects(session: AsyncSession, campaign_id: UUID) -> None:
+    """Keep other writers of the campaign's people out until the transaction ends; also for who edits phone or id."""
+    sql = "SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"
+    await session.execute(text(sql), {"key": f"prospects:{campaign_id}"})
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+async def _open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: UUID) -> Row[Any]:
+    sql = "SELECT id, workspace_id, status, settings, hidden_at FROM campaigns WHERE id = :id AND workspace_id = :workspace"
+    campaign = await one(session, sql, {"id": campaign_id, "workspace": workspace_id})
+    if campaign is None or campaign.hidden_at is not None:
+        raise CampaignClosed("deleted")
+    if campaign.status == CampaignStatus.STOPPED:
+        raise CampaignClosed(campaign.status)
+    return campaign
+
+
+async def _read_known(
+    session: AsyncSession, campaign_id: UUID, prospects: Sequence[NewProspect], *, lock: bool
+) -> list[KnownProspect]:
+    sql = """
+        SELECT id, phone, extension, external_id, name, variables, zone_set, zone_source, priority, state, held_reason,
+            next_due_at, attempts
+        FROM prospects WHERE id IN (
+            SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = ANY(CAST(:phones AS text[]))
+            UNION
+            SELECT id FROM prospects WHERE campaign_id = :campaign AND external_id = ANY(CAST(:external AS text[])))
+        ORDER BY id"""
+    parameters = {
+        "campaign": campaign_id,
+        "phones": list({each.phone for each in prospects}),
+        # Identifiers that cannot be stored are refused row by row; here they would break the whole statement.
+        "external": list({e for each in prospects if (e := each.external_id) is not None and is_storable(e)}),
+    }
+    found = await rows(session, sql + (" FOR NO KEY UPDATE" if lock else ""), parameters)
+    return [
+        KnownProspect(
+            id=row.id,
+            facts=NewProspect(
+                phone=row.phone,
+                extension=row.extension,
+                external_id=row.external_id,
+                name=row.name,
+                variables=row.variables,
+                zone_set=row.zone_set,
+                zone_source=row.zone_source,
+                priority=row.priority,
+            ),
+            state=ProspectState(row.state),
+            held_reason=row.held_reason,
+            next_due_at=row.next_due_at,
+            attempts=row.attempts,
+        )
+        for row in found
+    ]
+
+
+async def _circumstances(session: AsyncSession, campaign: Row[Any], people: Sequence[Person]) -> Circumstances:
+    sql = """
+        SELECT dialer_now() AS now, array(
+            SELECT DISTINCT phone FROM suppressions WHERE workspace_id = :workspace
+                AND phone = ANY(CAST(:phones AS text[])) AND (campaign_id IS NULL OR campaign_id = :campaign)) AS phones"""
+    phones = [person.facts.phone for person in people]
+    parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": phones}
+    found = (await rows(session, sql, parameters))[0]
+    rules = rules_from_json(campaign.settings)
+    return Circumstances(
+        suppressed=frozenset(found.phones),
+        fixed_zone=rules.hours.zone != PROSPECT_ZONE,
+        max_attempts=rules.redial.max_attempts,
+        now=found.now,
+    )
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+async def _insert_contacts_and_lanes(
+    session: AsyncSession, workspace_id: UUID, campaign_id: UUID, people: Sequence[Person]
+) -> None:
+    phones = sorted({person.facts.phone for person in people})
+    sql = """
+        INSERT INTO contacts (workspace_id, phone)
+        SELECT :workspace, phone FROM unnest(CAST(:phones AS text[])) AS phone ORDER BY phone
+        ON CONFLICT (workspace_id, phone) DO NOTHING"""
+    await session.execute(text(sql), {"workspace": workspace_id, "phones": phones})
+    lanes = sorted({(person.facts.zone_set, _priority(person)) for person in people})
+    sql = """
+        INSERT INTO lanes (workspace_id, campaign_id, zone_set, priority)
+        SELECT :workspace, :campaign, zone_set, priority
+        FROM unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority) ORDER BY 3, 4
+        ON CONFLICT (campaign_id, zone_set, priority) DO NOTHING"""
+    parameters = {
+        "workspace": workspace_id,
+        "campaign": campaign_id,
+        "zone_sets": [zone_set for zone_set, _ in lanes],
+        "priorities": [priority for _, priority in lanes],
+    }
+    await session.execute(text(sql), parameters)
+
+
+#: What both statements read: one array per column, in the order of the rows.
+_GIVEN = """
+    unnest(CAST(:phones AS text[]), CAST(:extensions AS text[]), CAST(:external_ids AS text[]), CAST(:names AS text[]),
+        CAST(:variables AS text[]), CAST(:zone_sets AS text[]), CAST(:zone_sources AS text[]),
+        CAST(:priorities AS smallint[]), CAST(:states AS text[]), CAST(:held_reasons AS text[]),
+        CAST(:due AS timestamptz[]), CAST(:import_rows AS bigint[]), CAST(:ids AS uuid[])) WITH ORDINALITY
+        AS v(phone, extension, external_id, name, variables, zone_set, zone_source, priority, state, held_reason,
+            next_due_at, import_row, id, position)
+    JOIN contacts c ON c.workspace_id = :workspace AND c.phone = v.phone"""
+
+
+async def _update(session: AsyncSession, workspace_id: UUID, people: Sequence[tuple[Person, Standing]]) -> None:
+    if not people:
+        return
+    sql = f"""
+        UPDATE prospects p SET phone = v.phone, contact_id = c.id, extension = v.extension,
+            external_id = v.external_id, name = v.name, variables = CAST(v.variables AS jsonb), zone_set = v.zone_set,
+            zone_source = v.zone_source, priority = v.priority, state = v.state, held_reason = v.held_reason,
+            next_due_at = v.next_due_at
+        FROM {_GIVEN} WHERE p.id = v.id"""
+    await session.execute(text(sql), {"workspace": workspace_id, **_columns(people)})
+
+
+async def _insert(
+    session: AsyncSession,
+    workspace_id: UUID,
+    campaign_id: UUID,
+    people: Sequence[tuple[Person, Standing]],
+    import_id: UUID | None,
+    created_by: str | None,
+) -> dict[str, UUID]:
+    """The new ids by phone."""
+    if not people:
+        return {}
+    sql = f"""
+        INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, extension, external_id, name, variables,
+            zone_set, zone_source, priority, state, held_reason, next_due_at, import_id, import_row, created_by)
+        SELECT :workspace, :campaign, c.id, v.phone, v.extension, v.external_id, v.name, CAST(v.variables AS jsonb),
+            v.zone_set, v.zone_source, v.priority, v.state, v.held_reason, v.next_due_at,
+            :import_id, v.import_row, :created_by
+        FROM {_GIVEN} ORDER BY v.position RETURNING id, phone"""
+    parameters = {
+        "workspace": workspace_id,
+        "campaign": campaign_id,
+        "import_id": import_id,
+        "created_by": created_by,
+        **_columns(people),
+    }
+    return {row.phone: row.id for row in await rows(session, sql, parameters)}
+
+
+def _columns(people: Sequence[tuple[Person, Standing]]) -> dict[str, list[Any]]:
+    facts = [person.facts for person, _ in people]
+    return {
+        "phones": [each.phone for each in facts],
+        "extensions": [each.extension for each in facts],
+        "external_ids": [each.external_id for each in facts],
+        "names": [each.name for each in facts],
+        "variables": [json.dumps(each.variables, ensure_ascii=False, allow_nan=False) for each in facts],
+        "zone_sets": [each.zone_set for each in facts],
+        "zone_sources": [each.zone_source for each in facts],
+        "priorities": [_priority(person) for person, _ in people],
+        "states": [standing.state.value for _, standing in people],
+        "held_reasons": [standing.held_reason for _, standing in people],
+        "due": [standing.next_due_at for _, standing in people],
+        "import_rows": [each.import_row for each in facts],
+        "ids": [None if person.known is None else person.known.id for person, _ in people],
+    }
+
+
+def _priority(person: Person) -> int:
+    return DEFAULT_PRIORITY if person.facts.priority is None else person.facts.priority
+
+
+def _ids_by_index(plan: Plan, created: Mapping[str, UUID]) -> dict[int, UUID]:
+    ids: dict[int, UUID] = {}
+    named = [(index, person) for person in (*plan.created, *plan.changed) for index in person.indexes]
+    for index, person in [*named, *plan.skipped.items()]:
+        ids[index] = created[person.facts.phone] if person.known is None else person.known.id
+    return ids

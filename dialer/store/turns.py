@@ -1,0 +1,84 @@
+"""Turns: when a claimed call may be dialed, so that calls per second are exact at the carrier also after a backlog.
+
+Each limit has a pace row with the moment at which its next call may begin. One transaction reads the rows of campaign,
+account and number, takes the latest moment and moves every row on by one call.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.campaign_rules import rules_from_json
+from dialer.store.database import one, rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Seconds until the call may be dialed; ``None`` when its turn lies too far ahead and none was taken."""
+
+    wait_s: float | None
+
+
+async def take_turn(session: AsyncSession, call_id: UUID, turn_s: float) -> Turn:
+    """Take the next turn on every pace row that bears on the call, if it comes within ``turn_s`` seconds.
+
+    A call that is no longer claimed takes none.
+    """
+    sql = """
+        SELECT c.workspace_id, c.campaign_id, c.carrier_account_id, c.phone_number_id, p.settings,
+            a.calls_per_second AS account_rate, n.calls_per_second AS number_rate,
+            w.calls_per_second AS workspace_rate
+        FROM calls c JOIN workspaces w ON w.id = c.workspace_id
+            LEFT JOIN campaigns p ON p.id = c.campaign_id
+            LEFT JOIN carrier_accounts a ON a.id = c.carrier_account_id
+            LEFT JOIN phone_numbers n ON n.id = c.phone_number_id
+        WHERE c.id = :id AND c.state = 'claimed'"""
+    call = await one(session, sql, {"id": call_id})
+    if call is None:
+        return Turn(wait_s=None)
+    rates = _rates(call)
+    scopes, ids, intervals = zip(*((scope, key, 1 / rate) for scope, key, rate in rates), strict=True)
+    parameters = {"workspace": call.workspace_id, "scopes": list(scopes), "ids": list(ids)}
+    found = await _locked(session, parameters)
+    if len(found) < len(rates):
+        sql = """INSERT INTO pace (workspace_id, scope, scope_id)
+                 SELECT :workspace, scope, id FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[])) AS v(scope, id)
+                 ORDER BY 2, 3 ON CONFLICT DO NOTHING"""
+        await session.execute(text(sql), parameters)
+        found = await _locked(session, parameters)
+    now = found[0].now
+    begins = max(now, *(row.next_at for row in found))
+    if begins - now > timedelta(seconds=turn_s):
+        return Turn(wait_s=None)
+    sql = """UPDATE pace SET next_at = CAST(:begins AS timestamptz) + make_interval(secs => v.seconds)
+             FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[]), CAST(:intervals AS float8[])) 
+                 AS v(scope, id, seconds)
+             WHERE pace.scope = v.scope AND pace.scope_id = v.id"""
+    await session.execute(text(sql), {**parameters, "begins": begins, "intervals": list(intervals)})
+    return Turn(wait_s=(begins - now).total_seconds())
+
+
+def _rates(call: Row[Any]) -> list[tuple[str, UUID, float]]:
+    """(scope, id, calls per second) of every limit on the call's pace, in lock order."""
+    rates: list[tuple[str, UUID, float]] = []
+    if call.carrier_account_id is not None:
+        rates.append(("account", call.carrier_account_id, call.account_rate))
+    rates.append(("workspace", call.workspace_id, call.workspace_rate))
+    if call.number_rate is not None:
+        rates.append(("number", call.phone_number_id, call.number_rate))
+    if call.campaign_id is not None:
+        rates.append(("campaign", call.campaign_id, rules_from_json(call.settings).pace.calls_per_second))
+    return rates
+
+
+async def _locked(session: AsyncSession, parameters: dict[str, Any]) -> list[Row[Any]]:
+    sql = """
+        SELECT p.next_at, dialer_now() AS now
+        FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY AS v(scope, id, position)
+            JOIN pace p ON p.scope = v.scope AND p.scope_id = v.id
+        ORDER BY v.position FOR NO KEY UPDATE OF p"""
+    return await rows(session, sql, parameters)
