@@ -54,7 +54,7 @@ def answer(
     language = {"language": opening.language} if _is_language(opening.language) else {}
     gather = Gather(input="speech dtmf", timeout=5, speech_timeout="auto", method="POST", **language)
     text = fill(opening.first_message, variables)
-    if text:
+    if any(character.isalnum() for character in text):
         gather.say(text, **language)
     response.append(gather)
     response.hangup()
