@@ -1,0 +1,67 @@
+"""Do-not-call: in force when the transaction has committed, also for calls that are about to be dialed."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.store.database import one
+from dialer.store.locks import hold_phone
+
+
+async def suppress(
+    session: AsyncSession,
+    workspace_id: UUID,
+    phone: str,
+    *,
+    campaign_id: UUID | None = None,
+    reason: str = "",
+    source: str = "api",
+    created_by: str | None = None,
+) -> tuple[Row[Any], bool]:
+    """Add an entry; its row, and whether it is new. Ready people with this phone become suppressed.
+
+    Somebody who is in a call keeps it: their state is decided when it ends.
+    """
+    await hold_phone(session, workspace_id, phone)
+    parameters = {
+        "workspace": workspace_id,
+        "phone": phone,
+        "campaign": campaign_id,
+        "reason": reason,
+        "source": source,
+        "by": created_by,
+    }
+    sql = """
+        INSERT INTO suppressions (workspace_id, phone, campaign_id, reason, source, created_by)
+        VALUES (:workspace, :phone, CAST(:campaign AS uuid), :reason, :source, :by)
+        ON CONFLICT (workspace_id, phone, campaign_id) DO NOTHING RETURNING *"""
+    new = await one(session, sql, parameters)
+    sql = """
+        UPDATE prospects p SET state = 'suppressed', next_due_at = NULL FROM contacts c
+        WHERE c.workspace_id = :workspace AND c.phone = :phone AND p.contact_id = c.id AND p.state IN ('ready', 'held')
+            AND (CAST(:campaign AS uuid) IS NULL OR p.campaign_id = CAST(:campaign AS uuid))"""
+    await session.execute(text(sql), parameters)
+    if new is not None:
+        return new, True
+    sql = """SELECT * FROM suppressions WHERE workspace_id = :workspace AND phone = :phone
+             AND campaign_id IS NOT DISTINCT FROM CAST(:campaign AS uuid)"""
+    found = await one(session, sql, parameters)
+    assert found is not None
+    return found, False
+
+
+async def unsuppress(session: AsyncSession, suppression_id: UUID) -> bool:
+    """Remove an entry. People whom it suppressed stay so until somebody requeues them. False when there is none."""
+    sql = "DELETE FROM suppressions WHERE id = :id RETURNING id"
+    return await one(session, sql, {"id": suppression_id}) is not None
+
+
+async def count_undecided_for_phone(session: AsyncSession, workspace_id: UUID, phone: str) -> int:
+    """Calls to the phone that passed their gate and have no answer from the carrier yet."""
+    sql = """SELECT count(*) AS n FROM calls c JOIN contacts p ON p.id = c.contact_id
+             WHERE p.workspace_id = :workspace AND p.phone = :phone AND c.state IN ('dialing', 'unknown')
+                AND c.carrier_call_id IS NULL"""
+    row = await one(session, sql, {"workspace": workspace_id, "phone": phone})
+    return 0 if row is None else row.n
