@@ -104,7 +104,8 @@ async def hold_prospects(session: AsyncSession, campaign_id: UUID) -> None:
 
 
 async def _open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: UUID) -> Row[Any]:
-    sql = "SELECT id, workspace_id, status, settings, hidden_at FROM campaigns WHERE id = :id AND workspace_id = :workspace"
+    sql = """SELECT id, workspace_id, status, settings, hidden_at FROM campaigns
+             WHERE id = :id AND workspace_id = :workspace"""
     campaign = await one(session, sql, {"id": campaign_id, "workspace": workspace_id})
     if campaign is None or campaign.hidden_at is not None:
         raise CampaignClosed("deleted")
@@ -157,7 +158,8 @@ async def _circumstances(session: AsyncSession, campaign: Row[Any], people: Sequ
     sql = """
         SELECT dialer_now() AS now, array(
             SELECT DISTINCT phone FROM suppressions WHERE workspace_id = :workspace
-                AND phone = ANY(CAST(:phones AS text[])) AND (campaign_id IS NULL OR campaign_id = :campaign)) AS phones"""
+                AND phone = ANY(CAST(:phones AS text[])) AND (campaign_id IS NULL OR campaign_id = :campaign)
+        ) AS phones"""
     phones = [person.facts.phone for person in people]
     parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": phones}
     found = (await rows(session, sql, parameters))[0]
@@ -176,6 +178,8 @@ async def _circumstances(session: AsyncSession, campaign: Row[Any], people: Sequ
 async def _insert_contacts_and_lanes(
     session: AsyncSession, workspace_id: UUID, campaign_id: UUID, people: Sequence[Person]
 ) -> None:
+    if not people:
+        return
     phones = sorted({person.facts.phone for person in people})
     sql = """
         INSERT INTO contacts (workspace_id, phone)
@@ -186,7 +190,8 @@ async def _insert_contacts_and_lanes(
     sql = """
         INSERT INTO lanes (workspace_id, campaign_id, zone_set, priority)
         SELECT :workspace, :campaign, zone_set, priority
-        FROM unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority) ORDER BY 3, 4
+        FROM unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority)
+        ORDER BY 3, 4
         ON CONFLICT (campaign_id, zone_set, priority) DO NOTHING"""
     parameters = {
         "workspace": workspace_id,

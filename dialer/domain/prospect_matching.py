@@ -1,0 +1,281 @@
+"""Who a new row is about: somebody new, somebody known, or a contradiction.
+
+People are known by their phone and by their ``external_id``, each unique in a campaign. A row that names a known person
+is skipped or updates them; a row whose phone says one person and whose ``external_id`` another changes nobody.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, cast
+from uuid import UUID
+
+from dialer.domain.states import ProspectState
+
+DEFAULT_PRIORITY = 5
+MAX_EXTERNAL_ID = 255
+ZONE_UNRESOLVED = "zone_unresolved"
+
+#: How well a zone is known. A blank cell does not replace a better knowledge.
+_CERTAINTY = {"none": 0, "phone": 1, "address": 2, "explicit": 3}
+
+
+class OnDuplicate(StrEnum):
+    """What a row about a known person does."""
+
+    SKIP = "skip"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProspect:
+    """One row: ``phone`` E.164, ``zone_set`` a ZoneSet's key or empty, ``import_row`` its number in the file.
+
+    None means "not said": the default for somebody new, and no change for somebody known.
+    """
+
+    phone: str
+    extension: str | None = None
+    external_id: str | None = None
+    name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    zone_set: str = ""
+    zone_source: str = "none"
+    priority: int | None = None
+    import_row: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownProspect:
+    """Somebody in the campaign; ``facts`` is what is stored, in the form of a row."""
+
+    id: UUID
+    facts: NewProspect
+    state: ProspectState
+    held_reason: str | None = None
+    next_due_at: datetime | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowProblem:
+    """Why the row at ``index`` (from 0) of what was given is not written. Texts never repeat the row's values."""
+
+    index: int
+    column: str
+    code: str
+    message: str
+    suggestion: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Person:
+    """Somebody whom rows are about; ``known`` is None while nobody like this is stored."""
+
+    facts: NewProspect
+    known: KnownProspect | None = None
+    indexes: list[int] = field(default_factory=list[int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to write. Each row given is in exactly one of the four counts."""
+
+    created: tuple[Person, ...]
+    changed: tuple[Person, ...]
+    updates: int
+    skipped: Mapping[int, Person]
+    problems: tuple[RowProblem, ...]
+
+
+def match(rows: Sequence[NewProspect], known: Iterable[KnownProspect], on_duplicate: OnDuplicate) -> Plan:
+    """Decide row by row, in order, as if each were written before the next is looked at."""
+    book = _Book([Person(facts=each.facts, known=each) for each in known])
+    updates = 0
+    skipped: dict[int, Person] = {}
+    problems: list[RowProblem] = []
+    for index, row in enumerate(rows):
+        found = book.find(row)
+        if (code := _refusal(row)) is not None:
+            problems.append(problem(index, code))
+        elif not found and row.phone not in book.left_phones:
+            book.add(index, row)
+        elif on_duplicate is OnDuplicate.SKIP:
+            skipped[index] = found[0]
+        elif (code := book.contradiction(row, found)) is not None:
+            problems.append(problem(index, code))
+        else:
+            book.change(index, row, found[0])
+            updates += 1
+    created = tuple(person for person in book.people if person.known is None)
+    changed = tuple(person for person in book.people if person.known is not None and person.indexes)
+    return Plan(created=created, changed=changed, updates=updates, skipped=skipped, problems=tuple(problems))
+
+
+class _Book:
+    """Everybody known so far, by phone and by external id."""
+
+    def __init__(self, people: list[Person]) -> None:
+        self.people = people
+        self.by_phone = {person.facts.phone: person for person in people}
+        self.by_external = {e: person for person in people if (e := person.facts.external_id) is not None}
+        # Stored phones that an earlier row gave up: nobody else takes them in the same transaction, since the
+        # database checks uniqueness row by row.
+        self.left_phones: set[str] = set()
+
+    def find(self, row: NewProspect) -> list[Person]:
+        by_phone = self.by_phone.get(row.phone)
+        by_external = None if row.external_id is None else self.by_external.get(row.external_id)
+        if by_external is None or by_external is by_phone:
+            return [] if by_phone is None else [by_phone]
+        return [by_external] if by_phone is None else [by_external, by_phone]
+
+    def contradiction(self, row: NewProspect, found: list[Person]) -> str | None:
+        if len(found) != 1 or row.phone in self.left_phones:
+            return "phone_taken"
+        facts, known = found[0].facts, found[0].known
+        if None not in (row.external_id, facts.external_id) and row.external_id != facts.external_id:
+            return "phone_taken"
+        in_call = known is not None and known.state is ProspectState.IN_CALL
+        return "prospect_in_call" if in_call and row.phone != facts.phone else None
+
+    def add(self, index: int, row: NewProspect) -> None:
+        person = Person(facts=row, indexes=[index])
+        self.people.append(person)
+        self._index(person)
+
+    def change(self, index: int, row: NewProspect, person: Person) -> None:
+        left = person.facts.phone
+        person.facts = merged(person.facts, row)
+        person.indexes.append(index)
+        if left != row.phone:
+            del self.by_phone[left]
+            self.left_phones.add(left)
+        self._index(person)
+
+    def _index(self, person: Person) -> None:
+        self.by_phone[person.facts.phone] = person
+        if person.facts.external_id is not None:
+            self.by_external[person.facts.external_id] = person
+
+
+def merged(earlier: NewProspect, later: NewProspect) -> NewProspect:
+    """What is known of somebody after a later row: what it says replaces, what it leaves out stays."""
+    moved = later.phone != earlier.phone
+    rezoned = moved or _CERTAINTY[later.zone_source] >= _CERTAINTY[earlier.zone_source]
+    zone = later if rezoned else earlier
+    return replace(
+        earlier,
+        phone=later.phone,
+        extension=later.extension if moved else later.extension or earlier.extension,
+        external_id=later.external_id or earlier.external_id,
+        name=later.name or earlier.name,
+        variables={**earlier.variables, **later.variables},
+        zone_set=zone.zone_set,
+        zone_source=zone.zone_source,
+        priority=earlier.priority if later.priority is None else later.priority,
+    )
+
+
+# -- the state that follows ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What decides a prospect's state besides the row: do-not-call phones, and the campaign's rules."""
+
+    suppressed: frozenset[str]
+    fixed_zone: bool
+    max_attempts: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """State, why it is held, and when it is due."""
+
+    state: ProspectState
+    held_reason: str | None = None
+    next_due_at: datetime | None = None
+
+
+def standing_of(person: Person, around: Circumstances) -> Standing:
+    """The state of somebody new, or of somebody known after a change.
+
+    Whoever was reached, gave up or opted out stays so. A new zone reopens who was held for want of one; a new phone
+    reopens who was invalid for the old one.
+    """
+    known, facts = person.known, person.facts
+    entered = _entered(facts, around)
+    if known is None:
+        return entered
+    as_it_was = Standing(state=known.state, held_reason=known.held_reason, next_due_at=known.next_due_at)
+    if known.state is ProspectState.INVALID and facts.phone != known.facts.phone:
+        spent = known.attempts >= around.max_attempts and entered.state is ProspectState.READY
+        return Standing(state=ProspectState.EXHAUSTED) if spent else entered
+    if known.state not in (ProspectState.READY, ProspectState.HELD) or entered.state is known.state:
+        return as_it_was
+    held_otherwise = known.state is ProspectState.HELD and known.held_reason != ZONE_UNRESOLVED
+    return as_it_was if held_otherwise and entered.state is ProspectState.READY else entered
+
+
+def _entered(facts: NewProspect, around: Circumstances) -> Standing:
+    if facts.phone in around.suppressed:
+        return Standing(state=ProspectState.SUPPRESSED)
+    if not facts.zone_set and not around.fixed_zone:
+        return Standing(state=ProspectState.HELD, held_reason=ZONE_UNRESOLVED)
+    return Standing(state=ProspectState.READY, next_due_at=around.now)
+
+
+# -- rows that are not written -------------------------------------------------------------------------------------
+
+
+def problem(index: int, code: str) -> RowProblem:
+    """The problem of a code of this module, in words."""
+    column, message, suggestion = _PROBLEMS[code]
+    return RowProblem(index=index, column=column, code=code, message=message, suggestion=suggestion)
+
+
+_PROBLEMS = {
+    "phone_taken": (
+        "phone",
+        "Another prospect of this campaign has this phone number under another external_id",
+        "Keep one row per phone number, or correct the external_id",
+    ),
+    "prospect_in_call": (
+        "phone",
+        "This prospect is in a call, so the phone number cannot be changed now",
+        "Upload this row again after the call",
+    ),
+    "external_id_too_long": (
+        "external_id",
+        f"The external_id has more than {MAX_EXTERNAL_ID} characters",
+        "Use a shorter identifier",
+    ),
+    "text_not_storable": (
+        "variables",
+        "The row holds characters that are no text (a NUL or half of a pair)",
+        "Save the file as UTF-8 text and upload it again",
+    ),
+}
+
+
+def _refusal(row: NewProspect) -> str | None:
+    if row.external_id is not None and len(row.external_id) > MAX_EXTERNAL_ID:
+        return "external_id_too_long"
+    texts = (row.name, row.external_id, row.extension, row.variables)
+    return None if all(is_storable(each) for each in texts) else "text_not_storable"
+
+
+def is_storable(value: object) -> bool:
+    """PostgreSQL stores neither NUL nor unpaired surrogates, at any depth."""
+    if isinstance(value, str):
+        return "\0" not in value and (value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return all(is_storable(part) for pair in pairs for part in pair)
+    return all(map(is_storable, cast("list[object]", value))) if isinstance(value, list | tuple) else True
