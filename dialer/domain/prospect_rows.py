@@ -1,0 +1,201 @@
+"""One prospect from the text of its fields: what is accepted, and what is said about what is not.
+
+A row fails for its first problem only, so that every bad row has exactly one complaint. Complaints quote the value
+in a field of its own and never in the message: values are personal data, messages reach logs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dialer.domain.countries import country_code
+from dialer.domain.phones import Phone, PhoneRefused, parse_phone
+from dialer.domain.zones import ZoneSource, ZoneUnknown, resolve_zones
+
+FIELDS = (
+    "phone",
+    "extension",
+    "external_id",
+    "name",
+    "first_name",
+    "last_name",
+    "country",
+    "region",
+    "postal_code",
+    "time_zone",
+    "priority",
+)
+"""What a column can mean to the dialer; every other column is a variable of the conversation."""
+
+SPOKEN_FIELDS = frozenset({"first_name", "last_name", "country", "region", "postal_code"})
+"""Fields that stay variables as well: nothing else keeps them, and agents speak of them."""
+
+VARIABLES_LIMIT = 16 * 1024
+"""Bytes of the variables of one prospect as JSON in UTF-8."""
+
+NAME_LIMIT = 200
+EXTERNAL_ID_LIMIT = 200
+VALUE_LIMIT = 200
+"""Characters of a refused value that a complaint quotes."""
+
+PRIORITY_LIMIT = 1000
+"""Priorities lie between minus and plus this number; higher is dialed first and 0 is usual."""
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,6}(?:\.0+)?")
+_EXTENSION = re.compile(r"[0-9]{1,9}")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProspectRow:
+    """A good row. ``row`` counts as a spreadsheet does, the header being 1.
+
+    ``phone`` is E.164 and, with ``external_id`` where present, what makes a prospect unique in its campaign.
+    ``zone_set`` is a ``ZoneSet.key``, None when nothing tells where the person is: such a prospect is held.
+    """
+
+    row: int
+    phone: str
+    extension: str | None
+    external_id: str | None
+    name: str | None
+    variables: dict[str, str]
+    zone_set: str | None
+    zone_source: ZoneSource
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowError:
+    """A bad row. ``column`` is the header as the file has it, None when the whole row is meant; ``value`` at most
+    VALUE_LIMIT characters of what stands there, fit to be stored; ``code`` is stable."""
+
+    row: int
+    column: str | None
+    value: str
+    code: str
+    message: str
+    suggestion: str
+
+
+def complaint(*, row: int, column: str | None, value: str, code: str, message: str, suggestion: str) -> RowError:
+    """A RowError whose value is shortened and free of what PostgreSQL cannot hold (NUL, undecoded bytes)."""
+    shown = _UNSTORABLE.sub("\ufffd", value[:VALUE_LIMIT])
+    return RowError(row=row, column=column, value=shown, code=code, message=message, suggestion=suggestion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProspectText:
+    """The text of one row: ``fields`` by the names of FIELDS, ``variables`` by header, ``columns`` the header of
+    each field. Cells are stripped and empty ones left out."""
+
+    row: int
+    fields: Mapping[str, str]
+    variables: Mapping[str, str]
+    columns: Mapping[str, str]
+
+
+class _Bad(Exception):
+    def __init__(self, field: str | None, code: str, message: str, suggestion: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+        self.message = message
+        self.suggestion = suggestion
+
+
+def read_prospect(text: ProspectText, *, default_region: str | None) -> ProspectRow | RowError:
+    """Judge one row. ``default_region`` (ISO 3166 alpha-2) is the country of numbers that neither carry nor stand
+    beside one."""
+    try:
+        return _read(text, default_region)
+    except _Bad as bad:
+        return complaint(
+            row=text.row,
+            column=text.columns.get(bad.field, bad.field) if bad.field else None,
+            value=text.fields.get(bad.field, "") if bad.field else "",
+            code=bad.code,
+            message=bad.message,
+            suggestion=bad.suggestion,
+        )
+
+
+def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
+    fields = text.fields
+    country = country_code(fields["country"]) if "country" in fields else None
+    # A country that we cannot read leaves no default: the campaign's own would be a guess about this person.
+    phone = _phone(fields, country if "country" in fields else default_region)
+    try:
+        zones = resolve_zones(
+            explicit=fields.get("time_zone"),
+            country=country,
+            region=fields.get("region"),
+            postal_code=fields.get("postal_code"),
+            phone=phone.e164,
+        )
+    except ZoneUnknown as unknown:
+        raise _Bad("time_zone", unknown.code, unknown.message, unknown.suggestion) from None
+    return ProspectRow(
+        row=text.row,
+        phone=phone.e164,
+        extension=_extension(fields, phone),
+        external_id=_at_most(EXTERNAL_ID_LIMIT, "external_id", fields.get("external_id")),
+        name=_name(fields),
+        variables=_variables(text.variables),
+        zone_set=zones.zone_set.key if zones.zone_set else None,
+        zone_source=zones.source,
+        priority=_priority(fields.get("priority")),
+    )
+
+
+def _phone(fields: Mapping[str, str], region: str | None) -> Phone:
+    try:
+        return parse_phone(fields.get("phone", ""), region)
+    except PhoneRefused as refused:
+        if refused.code == "phone_no_country" and "country" in fields:
+            suggestion = "Write its ISO code, such as DE, or the number with + and country code"
+            raise _Bad("country", "country_unknown", "This is no country that we know", suggestion) from None
+        raise _Bad("phone", refused.code, refused.message, refused.suggestion) from None
+
+
+def _extension(fields: Mapping[str, str], phone: Phone) -> str | None:
+    written = fields.get("extension")
+    if written is None:
+        return phone.extension
+    if not _EXTENSION.fullmatch(written):
+        raise _Bad("extension", "extension_not_digits", "The extension is not a number", "Write 1 to 9 digits")
+    return written
+
+
+def _name(fields: Mapping[str, str]) -> str | None:
+    parts = (fields.get("first_name"), fields.get("last_name"))
+    return _at_most(NAME_LIMIT, "name", fields.get("name") or " ".join(part for part in parts if part) or None)
+
+
+def _at_most(limit: int, field: str, value: str | None) -> str | None:
+    if value is not None and len(value) > limit:
+        raise _Bad(field, "too_long", f"The value has more than {limit} characters", "Shorten it")
+    return value
+
+
+def _priority(value: str | None) -> int:
+    if value is None:
+        return 0
+    if not _INTEGER.fullmatch(value) or abs(int(float(value))) > PRIORITY_LIMIT:
+        allowed = f"Write a whole number from -{PRIORITY_LIMIT} to {PRIORITY_LIMIT}, or leave it empty"
+        raise _Bad("priority", "priority_not_a_number", "The priority is no number that can be used", allowed)
+    return int(float(value))
+
+
+def _variables(variables: Mapping[str, str]) -> dict[str, str]:
+    kept = dict(variables)
+    # At most 6 bytes a character in JSON: most rows need no measuring.
+    if sum(len(key) + len(value) + 8 for key, value in kept.items()) * 6 > VARIABLES_LIMIT:
+        size = len(json.dumps(kept, ensure_ascii=False).encode())
+        if size > VARIABLES_LIMIT:
+            message = f"The variables of this row take more than {VARIABLES_LIMIT // 1024} KB"
+            raise _Bad(None, "variables_too_large", message, "Shorten long texts or leave out columns")
+    return kept

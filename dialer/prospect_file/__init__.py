@@ -1,0 +1,27 @@
+"""Bytes of CSV to rows and complaints; no database.
+
+``scan`` reads a file once and says what it is; ``read_chunks`` then gives its rows, from the start or from any
+chunk's end. Both take any object with ``read(size)`` and hold a few megabytes at most, whatever the file's size.
+
+    FileRefused     the file as a whole cannot be imported (raised by ``scan``)
+    RowError        one row cannot; a value of the chunk, never raised
+"""
+
+from dialer.domain.prospect_rows import FIELDS, ProspectRow, RowError
+from dialer.prospect_file.chunks import Chunk, read_chunks
+from dialer.prospect_file.records import ByteStream, Position
+from dialer.prospect_file.shapes import FileRefused, FileShape, ReadOptions, scan
+
+__all__ = [
+    "FIELDS",
+    "ByteStream",
+    "Chunk",
+    "FileRefused",
+    "FileShape",
+    "Position",
+    "ProspectRow",
+    "ReadOptions",
+    "RowError",
+    "read_chunks",
+    "scan",
+]

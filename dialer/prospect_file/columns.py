@@ -1,0 +1,67 @@
+"""What the columns of a file mean, by their headers in the languages of the spreadsheets that people export."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+
+from dialer.domain.prospect_rows import FIELDS
+
+MOST_COLUMNS = 500
+
+# Per field, best first: where a file has both ``phone`` and ``number``, ``phone`` is the number to ring.
+_SYNONYMS = """
+phone: phone phonenumber phoneno phonee164 e164 primaryphone phone1 telephone telephonenumber tel mobilephone mobile
+  mobilenumber mobileno cellphone cell cellnumber msisdn contactphone contactnumber whatsapp whatsappnumber homephone
+  workphone businessphone telefono numerotelefono numeroditelefono telefonocellulare cellulare telefonomovil movil
+  celular numerodetelephone ndetelephone telephoneportable portable mobiltelefon telefon telefonnummer rufnummer handy
+  handynummer mobilnummer telefone telemovel telefoon telefoonnummer puhelin puhelinnumero telefonszam numertelefonu
+  телефон номертелефона мобильный 電話番号 电话 手机 전화번호 phones number numero nummer
+extension: extension ext phoneextension phoneext durchwahl interno poste
+external_id: externalid externalreference externalref leadid contactid customerid clientid crmid recordid prospectid
+  userid uuid idexterno kundennummer idcliente idclient id
+name: name fullname contactname customername clientname leadname displayname nome nomecompleto nombre nombrecompleto
+  nomcomplet nom vollername naam imie имя фио 氏名 姓名
+first_name: firstname givenname forename fname first vorname prenom primernombre primeironome voornaam
+last_name: lastname surname familyname lname last nachname nomdefamille cognome apellido apellidos sobrenome achternaam
+country: country countrycode countryiso isocountry iso iso2 paese nazione pais pays land страна 国家
+region: state stateprovince province region statecode provincecode provincia estado bundesland stato regione
+postal_code: postalcode postcode zip zipcode codepostal codicepostale codigopostal cap plz postleitzahl cep
+time_zone: timezone timezoneid tz tzid tzname ianatimezone fusoorario zonahoraria fuseauhoraire zeitzone fusohorario
+  zone
+priority: priority prio rank prioritat priorita prioridad priorite prioridade
+"""
+
+
+def fold_header(header: str) -> str:
+    """``phonenumber`` for ``Phone Number``, ``phone_number`` or ``PHONE-NUMBER``; accents go, other scripts stay."""
+    decomposed = unicodedata.normalize("NFKD", header)
+    # The voicing marks of Japanese are combining as well and part of the letter: NFC puts back what belongs.
+    plain = "".join(sign for sign in decomposed if not "\u0300" <= sign <= "\u036f")
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", plain)).casefold()
+
+
+def recognised(columns: Sequence[str]) -> dict[str, str]:
+    """Field to header, for the headers that we know; of several for one field the best known wins."""
+    folded = {fold_header(column): column for column in reversed(columns)}
+    found: dict[str, str] = {}
+    for field, synonyms in _synonyms().items():
+        for synonym in synonyms:
+            if synonym in folded:
+                found[field] = folded[synonym]
+                break
+    return found
+
+
+@cache
+def _synonyms() -> Mapping[str, tuple[str, ...]]:
+    table: dict[str, tuple[str, ...]] = {}
+    for entry in re.split(r"\n(?=\w)", _SYNONYMS.strip()):
+        field, _, words = entry.partition(":")
+        table[field] = tuple(fold_header(word) for word in words.split())
+    if set(table) != set(FIELDS):
+        raise AssertionError("every field has synonyms")
+    return MappingProxyType(table)

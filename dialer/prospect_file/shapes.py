@@ -1,0 +1,298 @@
+"""What a file is before its rows are read: encoding, delimiter, columns and what they mean."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dialer.domain.phones import PhoneRefused, parse_phone
+from dialer.domain.prospect_rows import FIELDS
+from dialer.prospect_file.columns import MOST_COLUMNS, recognised
+from dialer.prospect_file.records import ByteStream, Position, Record, RecordReader
+
+_PIECE = 1 << 20
+_SAMPLE_ROWS = 20
+_DELIMITERS = (",", ";", "\t", "|")
+_NAMED_DELIMITERS = frozenset({*_DELIMITERS, ":", "^", "~", "#"})
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_FOREIGN = (
+    (b"PK\x03\x04", "file_is_spreadsheet"),
+    (b"\xd0\xcf\x11\xe0", "file_is_spreadsheet"),
+    (b"%PDF", "file_is_binary"),
+    (b"\x1f\x8b", "file_is_binary"),
+    (b"\x89PNG", "file_is_binary"),
+    (b"\xff\xd8\xff", "file_is_binary"),
+)
+
+
+class FileRefused(ValueError):
+    """A file that cannot be imported as it is.
+
+    ``code`` is stable, ``message`` and ``suggestion`` are for people, ``column`` the header in question or None.
+    """
+
+    def __init__(self, code: str, message: str, suggestion: str, column: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.suggestion = suggestion
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What the uploader decides. ``mapping`` is field (``FIELDS``) to header and wins over what headers suggest;
+    ``default_region`` ISO 3166 alpha-2, for numbers without a country."""
+
+    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    default_region: str | None = None
+    chunk_rows: int = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileShape:
+    """What ``scan`` found; all of it is plain data, to be kept with the import.
+
+    ``columns`` are the headers, an empty one as ``column_3``; ``mapping`` is field to header; ``rows_total`` counts
+    lines outside quotes, so that empty or unbalanced rows make it inexact; ``size`` in bytes; ``start`` is the
+    first row behind the header.
+    """
+
+    encoding: str
+    delimiter: str
+    columns: tuple[str, ...]
+    mapping: dict[str, str]
+    rows_total: int
+    size: int
+    start: Position
+
+
+def scan(stream: ByteStream, options: ReadOptions) -> FileShape:
+    """Read a file once from its first byte, a megabyte at a time, and say what it is. Raises FileRefused."""
+    head = _read_piece(stream)
+    _refuse_foreign(head)
+    bom, encoding = _marked_encoding(head)
+    survey = _Survey(encoding)
+    size = 0
+    for piece in itertools.chain([head], iter(lambda: _read_piece(stream), b"")):
+        survey.add(piece[len(bom) :] if size == 0 else piece)
+        size += len(piece)
+    encoding = survey.encoding()
+    first = Position(offset=len(bom), row=1)
+    text = head[len(bom) :].decode(encoding, "replace" if encoding.startswith("utf-16") else "surrogateescape")
+    named, skipped = _separator_line(text)
+    first = Position(offset=len(bom) + len(skipped.encode(encoding)), row=1)
+    delimiter = named or _sniff(text)
+    return _with_header(head, encoding, delimiter, first, options, survey.lines - (1 if skipped else 0), size)
+
+
+def _with_header(
+    head: bytes, encoding: str, delimiter: str, first: Position, options: ReadOptions, lines: int, size: int
+) -> FileShape:
+    reader = RecordReader(io.BytesIO(head[first.offset :]), encoding=encoding, delimiter=delimiter, start=first)
+    records = iter(reader)
+    header = next(records, None)
+    if header is None:
+        raise FileRefused("file_empty", "The file is empty", "Upload a CSV file with a header and one row per person")
+    start = reader.position
+    columns = _headers(header, delimiter)
+    mapping = _mapping(columns, options.mapping)
+    if next(records, None) is None and len(head) == size:
+        raise FileRefused("file_no_rows", "The file has a header and no rows", "Add one row per person")
+    return FileShape(
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=columns,
+        mapping=mapping,
+        rows_total=max(lines - header.row, 1),
+        size=size,
+        start=start,
+    )
+
+
+def _read_piece(stream: ByteStream) -> bytes:
+    """A whole megabyte, or what is left: sources such as sockets answer with less than was asked."""
+    pieces: list[bytes] = []
+    missing = _PIECE
+    while missing and (piece := stream.read(missing)):
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)
+
+
+# -- encoding --------------------------------------------------------------------------------------------------------
+
+
+def _refuse_foreign(head: bytes) -> None:
+    code = next((code for magic, code in _FOREIGN if head.startswith(magic)), None)
+    controls = sum(count for byte, count in Counter(head[:4096]).items() if byte < 32 and byte not in b"\0\t\n\r\f\x1b")
+    if code is None and controls * 50 > len(head[:4096]):
+        code = "file_is_binary"
+    if code == "file_is_spreadsheet":
+        raise FileRefused(
+            code, "The file is a spreadsheet, not CSV", "Save it as CSV UTF-8 in your spreadsheet program"
+        )
+    if code:
+        raise FileRefused(code, "The file is not text", "Upload a CSV file")
+
+
+def _marked_encoding(head: bytes) -> tuple[bytes, str | None]:
+    """The byte-order mark and what it says; without one, UTF-16 by the zero bytes of its plain letters."""
+    for bom, encoding in _BOMS:
+        if head.startswith(bom):
+            return bom, encoding
+    sample = head[:1024]
+    if sample.count(0) * 3 > len(sample):
+        return b"", "utf-16-le" if sample[1::2].count(0) >= sample[::2].count(0) else "utf-16-be"
+    return b"", None
+
+
+class _Survey:
+    """Counts lines and tells UTF-8 from cp1252 over the whole file: a head of plain letters tells nothing."""
+
+    def __init__(self, known: str | None) -> None:
+        self._known = known
+        wide = (known or "").startswith("utf-16")
+        self._decoder = codecs.getincrementaldecoder(known or "utf-8")("replace" if wide else "surrogateescape")
+        self._wide = wide
+        self._undecodable = 0
+        self._foreign = 0
+        self._quoted = False
+        self._line_feeds = 0
+        self._returns = 0
+        self._last = b""
+
+    def add(self, piece: bytes) -> None:
+        if self._wide:
+            piece = self._decoder.decode(piece).encode("utf-8", "replace")
+        elif not piece.isascii() or self._decoder.getstate()[0]:
+            text = self._decoder.decode(piece)
+            self._judge(text)
+        parts = piece.split(b'"')
+        for part in parts[int(self._quoted) :: 2]:
+            self._line_feeds += part.count(b"\n")
+            self._returns += part.count(b"\r")
+        self._quoted ^= len(parts) % 2 == 0
+        self._last = piece[-1:] or self._last
+
+    def _judge(self, text: str) -> None:
+        bad = sum(1 for _ in _UNDECODED.finditer(text))
+        self._undecodable += bad
+        self._foreign += len(text) - len(text.encode("ascii", "ignore")) - bad
+
+    def encoding(self) -> str:
+        """To be asked once, behind the last piece."""
+        if self._known:
+            return self._known
+        self._judge(self._decoder.decode(b"", True))
+        return "utf-8" if self._foreign >= 10 * self._undecodable else "cp1252"
+
+    @property
+    def lines(self) -> int:
+        ends = self._line_feeds or self._returns
+        return ends + (1 if self._last and self._last not in b"\r\n" else 0)
+
+
+# -- delimiter -------------------------------------------------------------------------------------------------------
+
+
+def _separator_line(text: str) -> tuple[str | None, str]:
+    """The delimiter named by Excel's first line ``sep=;``, and that line with its end."""
+    line = text[:16].splitlines(keepends=True)[0] if text else ""
+    named = line.rstrip("\r\n").strip('"')
+    if named[:4].lower() == "sep=" and named[4:] in _NAMED_DELIMITERS:
+        return named[4], line
+    return None, ""
+
+
+def _sniff(text: str) -> str:
+    """The delimiter under which the header has a phone column and most rows have as many fields as the header."""
+    best, best_score = ",", (False, 0, 0)
+    for delimiter in _DELIMITERS:
+        rows = _sample(text, delimiter)
+        if rows and len(rows[0]) > 1:
+            alike = sum(len(row) == len(rows[0]) for row in rows)
+            score = ("phone" in recognised(rows[0]), alike, len(rows[0]))
+            if score > best_score:
+                best, best_score = delimiter, score
+    return best
+
+
+def _sample(text: str, delimiter: str) -> list[list[str]]:
+    lines = io.StringIO(text[: 256 * 1024], newline="")
+    try:
+        return list(itertools.islice((row for row in csv.reader(lines, delimiter=delimiter) if row), _SAMPLE_ROWS))
+    except csv.Error:
+        return []
+
+
+# -- header ----------------------------------------------------------------------------------------------------------
+
+
+def _headers(header: Record, delimiter: str) -> tuple[str, ...]:
+    if header.problem is not None or header.width > MOST_COLUMNS:
+        raise FileRefused(
+            "header_unreadable",
+            f"The header cannot be read or has more than {MOST_COLUMNS} columns",
+            "Make the first row a short header: one name per column",
+        )
+    cells = next(csv.reader(io.StringIO(header.text, newline=""), delimiter=delimiter))
+    columns = tuple(cell.replace("\ufeff", "").strip() or f"column_{number}" for number, cell in enumerate(cells, 1))
+    if any(_looks_like_a_phone(column) for column in columns):
+        raise FileRefused(
+            "header_missing",
+            "The first row holds a phone number instead of column names",
+            "Add a header row above the first person, such as: phone,name",
+        )
+    twice = [name for name, count in Counter(column.casefold() for column in columns).items() if count > 1]
+    if twice:
+        column = next(column for column in columns if column.casefold() == twice[0])
+        raise FileRefused("header_duplicate", "Two columns have the same name", "Rename one of them", column)
+    return columns
+
+
+def _looks_like_a_phone(cell: str) -> bool:
+    if sum(sign.isdecimal() for sign in cell) < 9:  # fewer may be a date
+        return False
+    try:
+        parse_phone(cell, "US")
+    except PhoneRefused as refused:
+        return refused.code in {"phone_wrong_country", "phone_invalid", "phone_digits_lost", "phone_premium"}
+    return True
+
+
+def _mapping(columns: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
+    by_name = {column.casefold(): column for column in columns}
+    for name, header in wanted.items():
+        if name not in FIELDS:
+            raise FileRefused("mapping_unknown_field", "The mapping names an unknown field", _one_of(FIELDS), name)
+        if header.strip().casefold() not in by_name:
+            raise FileRefused("mapping_unknown_column", "The file lacks a mapped column", _one_of(columns), header)
+    chosen = {name: by_name[header.strip().casefold()] for name, header in wanted.items()}
+    free = [column for column in columns if column not in chosen.values()]
+    found = {name: column for name, column in recognised(free).items() if name not in chosen}
+    mapping = {**found, **chosen}
+    if "phone" not in mapping:
+        raise FileRefused(
+            "header_no_phone",
+            "No column holds phone numbers",
+            "Name one column phone, or map the field phone to one of these. " + _one_of(columns),
+            "phone",
+        )
+    return {name: mapping[name] for name in FIELDS if name in mapping}
+
+
+def _one_of(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:40] for name in names[:20])
+    return f"There are: {shown}" + (" …" if len(names) > 20 else "")
