@@ -58,9 +58,19 @@ def read_call_id(value: str | None) -> UUID | None:
 
 
 def read_status(form: Form, call_id: UUID | None) -> CarrierEvent:
-    """A status callback. The time connected is ``CallDuration``; ``Duration`` counts billed minutes."""
+    """A status callback, with the recording's address if there is one.
+
+    The time connected is ``CallDuration``; ``Duration`` counts billed minutes.
+    """
     status = read_carrier_status(_required(form, "CallStatus"), "CallStatus")
-    return _event(form, call_id, "status", status=status, duration_field="CallDuration")
+    return _event(
+        form,
+        call_id,
+        "status",
+        status=status,
+        duration_seconds=_number(form, "CallDuration"),
+        recording_url=_address(form, "RecordingUrl"),
+    )
 
 
 def read_amd(form: Form, call_id: UUID | None) -> CarrierEvent:
@@ -72,16 +82,16 @@ def read_amd(form: Form, call_id: UUID | None) -> CarrierEvent:
 
 def read_recording(form: Form, call_id: UUID | None) -> CarrierEvent:
     """A recording callback; the address of the recording only once it can be listened to."""
-    url = _text(form, "RecordingUrl")
-    if url is not None and not url.startswith(("https://", "http://")):
-        raise MalformedCallback("RecordingUrl")
+    url = _address(form, "RecordingUrl")
     done = _text(form, "RecordingStatus") in (None, "completed")
+    # The duration of a recording that is not done is sent as -1.
+    unknown = _text(form, "RecordingDuration") == "-1"
     return _event(
         form,
         call_id,
         "recording",
         status=None,
-        duration_field="RecordingDuration",
+        duration_seconds=None if unknown else _number(form, "RecordingDuration"),
         recording_url=url if done else None,
     )
 
@@ -174,7 +184,7 @@ def _event(
     kind: EventKind,
     *,
     status: CarrierStatus | None,
-    duration_field: str | None = None,
+    duration_seconds: int | None = None,
     recording_url: str | None = None,
 ) -> CarrierEvent:
     return CarrierEvent(
@@ -187,8 +197,8 @@ def _event(
         occurred_at=read_time(_text(form, "Timestamp"), "Timestamp"),
         answered_by=read_answered_by(_text(form, "AnsweredBy")),
         sip_code=_number(form, "SipResponseCode"),
-        error_code=_number(form, "ErrorCode"),
-        duration_seconds=None if duration_field is None else _number(form, duration_field),
+        error_code=_number(form, "ErrorCode") or None,  # recordings say 0 for none
+        duration_seconds=duration_seconds,
         recording_url=recording_url,
     )
 
@@ -212,6 +222,13 @@ def _required(form: Form, field: str) -> str:
 def _sid(form: Form, field: str, pattern: re.Pattern[str]) -> str:
     value = _required(form, field)
     if not pattern.fullmatch(value):
+        raise MalformedCallback(field)
+    return value
+
+
+def _address(form: Form, field: str) -> str | None:
+    value = _text(form, field)
+    if value is not None and not value.startswith(("https://", "http://")):
         raise MalformedCallback(field)
     return value
 

@@ -137,6 +137,10 @@ def test_a_recording_has_an_address_once_it_can_be_heard():
     assert (event.kind, event.recording_url, event.duration_seconds) == ("recording", form["RecordingUrl"], 12)
     absent = read_recording(form | {"RecordingStatus": "absent", "ErrorCode": "16101"}, CALL_ID)
     assert (absent.recording_url, absent.error_code) == (None, 16101)
+    running = read_recording(
+        form | {"RecordingStatus": "in-progress", "RecordingDuration": "-1", "ErrorCode": "0"}, None
+    )
+    assert (running.recording_url, running.duration_seconds, running.error_code) == (None, None, None)
     with pytest.raises(MalformedCallback):
         read_recording(form | {"RecordingUrl": "javascript:alert(1)"}, CALL_ID)
 
