@@ -4,6 +4,7 @@ People are known by their phone and by their ``external_id``, each unique in a c
 is skipped or updates them; a row whose phone says one person and whose ``external_id`` another changes nobody.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -93,12 +94,13 @@ class Plan:
 def match(rows: Sequence[NewProspect], known: Iterable[KnownProspect], on_duplicate: OnDuplicate) -> Plan:
     """Decide row by row, in order, as if each were written before the next is looked at."""
     book = _Book([Person(facts=each.facts, known=each) for each in known])
+    refused = _refusals(rows)
     updates = 0
     skipped: dict[int, Person] = {}
     problems: list[RowProblem] = []
     for index, row in enumerate(rows):
         found = book.find(row)
-        if (code := _refusal(row)) is not None:
+        if (code := refused.get(index)) is not None:
             problems.append(problem(index, code))
         elif not found and row.phone not in book.left_phones:
             book.add(index, row)
@@ -262,11 +264,23 @@ _PROBLEMS = {
 }
 
 
-def _refusal(row: NewProspect) -> str | None:
-    if row.external_id is not None and len(row.external_id) > MAX_EXTERNAL_ID:
-        return "external_id_too_long"
-    texts = (row.name, row.external_id, row.extension, row.variables)
-    return None if all(is_storable(each) for each in texts) else "text_not_storable"
+def _refusals(rows: Sequence[NewProspect]) -> dict[int, str]:
+    """The codes of rows that cannot be stored, by index."""
+    found = {i: "external_id_too_long" for i, row in enumerate(rows) if len(row.external_id or "") > MAX_EXTERNAL_ID}
+    texts = [(row.name, row.external_id, row.extension, row.variables) for row in rows]
+    if not _are_surely_storable(texts):
+        found.update((i, "text_not_storable") for i, each in enumerate(texts) if not is_storable(each))
+    return found
+
+
+def _are_surely_storable(texts: object) -> bool:
+    """One look at everything, since nearly always nothing is wrong; False may be a false alarm."""
+    try:
+        everything = json.dumps(texts, ensure_ascii=False, allow_nan=False)
+        everything.encode()
+    except ValueError:
+        return False
+    return "\\u0000" not in everything
 
 
 def is_storable(value: object) -> bool:

@@ -202,14 +202,11 @@ async def _insert_contacts_and_lanes(
     await session.execute(text(sql), parameters)
 
 
-#: What both statements read: one array per column, in the order of the rows.
+#: What both statements read. One JSON text costs a fraction of an array per column.
 _GIVEN = """
-    unnest(CAST(:phones AS text[]), CAST(:extensions AS text[]), CAST(:external_ids AS text[]), CAST(:names AS text[]),
-        CAST(:variables AS text[]), CAST(:zone_sets AS text[]), CAST(:zone_sources AS text[]),
-        CAST(:priorities AS smallint[]), CAST(:states AS text[]), CAST(:held_reasons AS text[]),
-        CAST(:due AS timestamptz[]), CAST(:import_rows AS bigint[]), CAST(:ids AS uuid[])) WITH ORDINALITY
-        AS v(phone, extension, external_id, name, variables, zone_set, zone_source, priority, state, held_reason,
-            next_due_at, import_row, id, position)
+    ROWS FROM (json_to_recordset(CAST(:people AS json)) AS (id uuid, phone text, extension text, external_id text,
+        name text, variables jsonb, zone_set text, zone_source text, priority smallint, state text, held_reason text,
+        next_due_at timestamptz, import_row bigint)) WITH ORDINALITY AS v
     JOIN contacts c ON c.workspace_id = :workspace AND c.phone = v.phone"""
 
 
@@ -218,11 +215,11 @@ async def _update(session: AsyncSession, workspace_id: UUID, people: Sequence[tu
         return
     sql = f"""
         UPDATE prospects p SET phone = v.phone, contact_id = c.id, extension = v.extension,
-            external_id = v.external_id, name = v.name, variables = CAST(v.variables AS jsonb), zone_set = v.zone_set,
+            external_id = v.external_id, name = v.name, variables = v.variables, zone_set = v.zone_set,
             zone_source = v.zone_source, priority = v.priority, state = v.state, held_reason = v.held_reason,
             next_due_at = v.next_due_at
         FROM {_GIVEN} WHERE p.id = v.id"""
-    await session.execute(text(sql), {"workspace": workspace_id, **_columns(people)})
+    await session.execute(text(sql), {"workspace": workspace_id, "people": _as_json(people)})
 
 
 async def _insert(
@@ -239,37 +236,40 @@ async def _insert(
     sql = f"""
         INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, extension, external_id, name, variables,
             zone_set, zone_source, priority, state, held_reason, next_due_at, import_id, import_row, created_by)
-        SELECT :workspace, :campaign, c.id, v.phone, v.extension, v.external_id, v.name, CAST(v.variables AS jsonb),
+        SELECT :workspace, :campaign, c.id, v.phone, v.extension, v.external_id, v.name, v.variables,
             v.zone_set, v.zone_source, v.priority, v.state, v.held_reason, v.next_due_at,
             :import_id, v.import_row, :created_by
-        FROM {_GIVEN} ORDER BY v.position RETURNING id, phone"""
+        FROM {_GIVEN} ORDER BY v.ordinality RETURNING id, phone"""
     parameters = {
         "workspace": workspace_id,
         "campaign": campaign_id,
         "import_id": import_id,
         "created_by": created_by,
-        **_columns(people),
+        "people": _as_json(people),
     }
     return {row.phone: row.id for row in await rows(session, sql, parameters)}
 
 
-def _columns(people: Sequence[tuple[Person, Standing]]) -> dict[str, list[Any]]:
-    facts = [person.facts for person, _ in people]
-    return {
-        "phones": [each.phone for each in facts],
-        "extensions": [each.extension for each in facts],
-        "external_ids": [each.external_id for each in facts],
-        "names": [each.name for each in facts],
-        "variables": [json.dumps(each.variables, ensure_ascii=False, allow_nan=False) for each in facts],
-        "zone_sets": [each.zone_set for each in facts],
-        "zone_sources": [each.zone_source for each in facts],
-        "priorities": [_priority(person) for person, _ in people],
-        "states": [standing.state.value for _, standing in people],
-        "held_reasons": [standing.held_reason for _, standing in people],
-        "due": [standing.next_due_at for _, standing in people],
-        "import_rows": [each.import_row for each in facts],
-        "ids": [None if person.known is None else person.known.id for person, _ in people],
-    }
+def _as_json(people: Sequence[tuple[Person, Standing]]) -> str:
+    given = [
+        {
+            "id": None if person.known is None else str(person.known.id),
+            "phone": person.facts.phone,
+            "extension": person.facts.extension,
+            "external_id": person.facts.external_id,
+            "name": person.facts.name,
+            "variables": person.facts.variables,
+            "zone_set": person.facts.zone_set,
+            "zone_source": person.facts.zone_source,
+            "priority": _priority(person),
+            "state": standing.state.value,
+            "held_reason": standing.held_reason,
+            "next_due_at": None if standing.next_due_at is None else standing.next_due_at.isoformat(),
+            "import_row": person.facts.import_row,
+        }
+        for person, standing in people
+    ]
+    return json.dumps(given, ensure_ascii=False, allow_nan=False)
 
 
 def _priority(person: Person) -> int:

@@ -4,7 +4,7 @@ from dialer.store.tables.accounts import Agent, ApiKey, CarrierAccount, PhoneNum
 from dialer.store.tables.base import Base
 from dialer.store.tables.calls import Call, CallEvent
 from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect
-from dialer.store.tables.imports import Import, ImportChunk, ImportPiece, ImportProblem
+from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
 from dialer.store.tables.limits import IdempotencyKey, PaceRow, Suppression, Tally
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Contact",
     "IdempotencyKey",
     "Import",
-    "ImportChunk",
     "ImportPiece",
     "ImportProblem",
     "Lane",

@@ -12,7 +12,10 @@ from dialer.store.tables.base import NOW, Base, Tenant, one_of
 
 
 class Import(Tenant):
-    """One uploaded file and how far its reading has come."""
+    """One uploaded file and how far its reading has come: the next chunk begins after ``rows_read`` rows.
+
+    Without ``uploaded_at`` its bytes are still arriving.
+    """
 
     __tablename__ = "imports"
 
@@ -29,6 +32,7 @@ class Import(Tenant):
     skipped: Mapped[int] = mapped_column(server_default="0")
     failed: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[dict[str, Any] | None]
+    uploaded_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
@@ -50,16 +54,6 @@ class ImportPiece(Base):
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
     data: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class ImportChunk(Base):
-    """A chunk that is written: the same chunk again changes nothing."""
-
-    __tablename__ = "import_chunks"
-
-    import_id: Mapped[UUID] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
-    first_row: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
 
 
 class ImportProblem(Base):

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 TABLES = (
-    "idempotency_keys tallies pace suppressions import_errors import_chunks import_pieces call_events calls prospects "
+    "idempotency_keys tallies pace suppressions import_errors import_pieces call_events calls prospects "
     "imports lanes contacts campaign_numbers campaigns phone_numbers carrier_accounts agents api_keys workspaces"
 )
 FUNCTIONS = "touch_updated_at() tally_calls() tally_prospects() dialer_all_workspaces() dialer_workspace() dialer_now()"

@@ -212,6 +212,7 @@ CREATE TABLE imports (
     skipped BIGINT DEFAULT '0' NOT NULL,
     failed BIGINT DEFAULT '0' NOT NULL,
     error JSONB,
+    uploaded_at TIMESTAMP WITH TIME ZONE,
     started_at TIMESTAMP WITH TIME ZONE,
     finished_at TIMESTAMP WITH TIME ZONE,
     workspace_id UUID NOT NULL,
@@ -268,15 +269,6 @@ CREATE TABLE tallies (
     CONSTRAINT pk_tallies PRIMARY KEY (campaign_id, kind, key, slot),
     CONSTRAINT fk_tallies_campaign_id FOREIGN KEY(campaign_id) REFERENCES campaigns (id),
     CONSTRAINT fk_tallies_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
-);
-
-CREATE TABLE import_chunks (
-    import_id UUID NOT NULL,
-    first_row BIGINT NOT NULL,
-    workspace_id UUID NOT NULL,
-    CONSTRAINT pk_import_chunks PRIMARY KEY (import_id, first_row),
-    CONSTRAINT fk_import_chunks_import_id FOREIGN KEY(import_id) REFERENCES imports (id) ON DELETE CASCADE,
-    CONSTRAINT fk_import_chunks_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
 
 CREATE TABLE import_errors (
