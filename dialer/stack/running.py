@@ -1,0 +1,105 @@
+"""The whole stack, from an empty folder to a served API, and back."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from dialer.stack import parts
+from dialer.stack.children import ChildError, ChildFailed, run_once
+from dialer.stack.home import Home, HomeInUse, HomeLock, write_private
+from dialer.stack.placement import PlacementError
+from dialer.stack.plan import Plan, PlanError, make_plan
+from dialer.stack.ports import is_free
+from dialer.stack.postgres import PostgresError
+from dialer.stack.supervisor import Supervisor
+
+START_ERRORS = (HomeInUse, PlanError, PlacementError, PostgresError, ChildError)
+START_TRIES = 3
+
+Narrator = Callable[[str], None]
+
+
+class Stack:
+    """A running stack. ``plan`` tells where its parts are."""
+
+    def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
+        self.plan = plan
+        self.supervisor = supervisor
+
+    def describe(self) -> None:
+        """Writes ``stack.json`` anew."""
+        pids = {"stack": [os.getpid()], **self.supervisor.pids()}
+        write_private(self.plan.home.stack_file, {**self.plan.links(), "pids": pids})
+
+
+@asynccontextmanager
+async def running_stack(
+    home: Home, lock: HomeLock, given: Mapping[str, str], *, workers: int, say: Narrator = lambda _: None
+) -> AsyncGenerator[Stack]:
+    """A stack that serves until the block ends; then nothing of it is left running.
+
+    ``given`` is the environment that says which parts are elsewhere. Raises one of :data:`START_ERRORS`, with a
+    message for the person who started it. Cancelling the stop, too, makes it hurry.
+    """
+    stack = await _start(home, given, lock, workers=workers, say=say)
+    try:
+        yield stack
+    finally:
+        say("stopping")
+        await _stop(stack)
+
+
+async def _start(home: Home, given: Mapping[str, str], lock: HomeLock, *, workers: int, say: Narrator) -> Stack:
+    for tries_left in reversed(range(START_TRIES)):
+        plan = make_plan(home, given)
+        supervisor = Supervisor(watchdog_log=home.log("watchdog"), inherited=(lock.descriptor,))
+        stack = Stack(plan, supervisor)
+        try:
+            await _start_parts(stack, workers=workers, say=say)
+        except ChildFailed:
+            await _stop(stack)
+            # Somebody else may have taken a port between our look at it and the child's.
+            if tries_left == 0 or all(is_free(port) for port in plan.ports.values()):
+                raise
+            say("a port was taken meanwhile; trying others")
+        except BaseException:
+            await _stop(stack)
+            raise
+        else:
+            return stack
+    raise AssertionError("unreachable")
+
+
+async def _start_parts(stack: Stack, *, workers: int, say: Narrator) -> None:
+    plan, supervisor = stack.plan, stack.supervisor
+    plan.home.keep_ports({**plan.home.ports(), **plan.ports})
+    if plan.with_postgres:
+        say("starting PostgreSQL 18")
+        await supervisor.start(await parts.postgres(plan))
+    others = [parts.temporal(plan)] if plan.with_temporal else []
+    others += [parts.simulator(plan)] if plan.with_simulator else []
+    say(" and ".join(["preparing the database", *(f"starting the {child.name}" for child in others)]))
+    await supervisor.start(*others)
+    await _run(plan, "the migration of the database", "dialer.store.migrate")
+    await _run(plan, "the first start", "dialer.store.bootstrap")
+    say("starting the API and the workers")
+    await supervisor.start(parts.api(plan), *parts.workers(plan, workers))
+    supervisor.changed = stack.describe
+    stack.describe()
+
+
+async def _stop(stack: Stack) -> None:
+    """In order; when this is cancelled too (somebody is impatient), at once."""
+    stopping = asyncio.ensure_future(stack.supervisor.stop())
+    while not stopping.done():
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            stack.supervisor.hurry()
+    stack.plan.home.stack_file.unlink(missing_ok=True)
+    stopping.result()
+
+
+async def _run(plan: Plan, name: str, module: str) -> None:
+    await run_once(name, parts.python(module), plan.environment, folder=plan.home.path)
