@@ -14,6 +14,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.rest import Client
+from twilio.rest.api.v2010.account.call import CallInstance
 
 from dialer.simulator.app import create_app
 from dialer.simulator.behaviour import Behaviour
@@ -34,10 +35,14 @@ class QuietServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self.leave = asyncio.Event()
 
     async def startup(self, sockets=None):
         await super().startup(sockets)
         self.up.set()
+
+    async def main_loop(self):
+        await self.leave.wait()
 
     def capture_signals(self):
         return nullcontext()
@@ -57,7 +62,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
+        server.leave.set()
         await task
 
 
@@ -150,8 +155,16 @@ class CheckedHttpClient(AsyncHttpClient):
         super().__init__(logging.getLogger("line"), True, None)
         self._session = session
 
-    async def request(  # noqa: ASYNC109 (the SDK's signature)
-        self, method, url, params=None, data=None, headers=None, auth=None, timeout=None, allow_redirects=False
+    async def request(
+        self,
+        method,
+        url,
+        params=None,
+        data=None,
+        headers=None,
+        auth=None,
+        timeout=None,  # noqa: ASYNC109 (the SDK's signature)
+        allow_redirects=False,
     ):
         check_request(method, url, params or {}, data or {})
         async with self._session.request(
@@ -195,6 +208,13 @@ class Line:
         body = {"behaviour": behaviour}
         async with self.session.put(f"{self.url}/_sim/phones/{number}", json=body) as response:
             assert response.status == 200, await response.text()
+
+    async def until_over(self, sid: str) -> CallInstance:
+        """The call once it is over, whether or not anybody was told."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (call := await self.sdk.calls(sid).fetch_async()).end_time is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return call
 
     async def get(self, path: str):
         """A control resource."""
