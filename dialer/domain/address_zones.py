@@ -21,6 +21,10 @@ _SHORT = MappingProxyType(
         "AK": "America/Anchorage",
         "ADAK": "America/Adak",
         "HI": "Pacific/Honolulu",
+        "TOR": "America/Toronto",
+        "WPG": "America/Winnipeg",
+        "EDM": "America/Edmonton",
+        "VAN": "America/Vancouver",
         "AT": "America/Halifax",
         "NL": "America/St_Johns",
         "SK": "America/Regina",
@@ -67,9 +71,9 @@ WV West Virginia: E; WI Wisconsin: C; WY Wyoming: M; PR Puerto Rico: PR; GU Guam
 MP Northern Mariana Islands: MP; AS American Samoa: AS; VI Virgin Islands: VI
 """
 _CA = """
-AB Alberta: M; BC British Columbia: P M FN; MB Manitoba: C; NB New Brunswick: AT;
-NL Newfoundland and Labrador: NL AT; NS Nova Scotia: AT; NT Northwest Territories: M; NU Nunavut: E C M;
-ON Ontario: E C; PE Prince Edward Island: AT; QC Quebec: E AT PR; SK Saskatchewan: SK M; YT Yukon: YT
+AB Alberta: EDM; BC British Columbia: VAN EDM FN; MB Manitoba: WPG; NB New Brunswick: AT;
+NL Newfoundland and Labrador: NL AT; NS Nova Scotia: AT; NT Northwest Territories: EDM; NU Nunavut: TOR WPG EDM;
+ON Ontario: TOR WPG; PE Prince Edward Island: AT; QC Quebec: TOR AT PR; SK Saskatchewan: SK EDM; YT Yukon: YT
 """
 _AU = """
 ACT Australian Capital Territory: SYD; NSW New South Wales: SYD ADL LHI; NT Northern Territory: DRW;

@@ -37,9 +37,16 @@ _AREA_CODE_END = 4
 """Characters of country code and area code in the North American plan: ``1850``."""
 
 _KNOWN_GAPS: Mapping[str, str] = MappingProxyType(
-    # Southern Chile keeps summer time all year and the data of phonenumbers names Santiago alone.
-    {"5661": "America/Punta_Arenas", "5667": "America/Punta_Arenas", "569": "America/Punta_Arenas"}
+    {
+        # Queensland has no summer time; ranges that phonenumbers does not list one by one read as Sydney.
+        "617": "Australia/Brisbane",
+        # Southern Chile keeps summer time all year and the data names Santiago alone.
+        "5661": "America/Punta_Arenas",
+        "5667": "America/Punta_Arenas",
+        "569": "America/Punta_Arenas",
+    }
 )
+"""Zones that numbers of a prefix may be in as well as in those that the data names."""
 
 _AMBIGUOUS = frozenset({"EST", "MST"})
 """Valid zone names without summer time, which people write for New York and Denver."""
@@ -271,7 +278,7 @@ def _area_codes() -> Mapping[str, ZoneSet]:
 def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
     """ISO country code to its zones, most populous first, from zone.tab."""
     zones: dict[str, list[str]] = {}
-    for line in _tzdata("zone.tab"):
+    for line in _tzdata("zoneinfo", "zone.tab"):
         if line and not line.startswith("#"):
             country, _, name = line.split("\t")[:3]
             zones.setdefault(country, []).append(name)
@@ -282,8 +289,8 @@ def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
 def _zone_names() -> Mapping[str, str]:
     """Every accepted spelling, case folded, to the name that we store."""
     current = {name for names in _zones_by_country().values() for name in names}
-    names = {n.casefold(): n for n in zoneinfo.available_timezones() if "/" in n or n in {"UTC", "GMT"}}
-    for line in _tzdata("tzdata.zi"):
+    names = {n.casefold(): n for n in _tzdata("zones") if "/" in n or n in {"UTC", "GMT"}}
+    for line in _tzdata("zoneinfo", "tzdata.zi"):
         if line.startswith("L "):
             _, target, alias = line.split()
             # Only renamed zones: Europe/Stockholm links to Berlin and is still the name of Stockholm's time.
@@ -292,14 +299,17 @@ def _zone_names() -> Mapping[str, str]:
     return MappingProxyType(names)
 
 
-def _tzdata(name: str) -> list[str]:
-    return (resources.files("tzdata") / "zoneinfo" / name).read_text("utf-8").splitlines()
+def _tzdata(*path: str) -> list[str]:
+    return resources.files("tzdata").joinpath(*path).read_text("utf-8").splitlines()
 
 
 @cache
 def _offsets(zone: str) -> tuple[timedelta, ...]:
     """Offsets from UTC through two years: zones that agree here never differ for calling hours."""
-    info = zoneinfo.ZoneInfo(zone)
+    # From the installed package and not from the operating system, whose tables may be years old: two zones must
+    # not be taken for one because this machine has not heard yet that they parted.
+    with resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as file:
+        info = zoneinfo.ZoneInfo.from_file(file, key=zone)
     start = datetime(2026, 1, 1, 12, tzinfo=UTC)
     moments = ((start + timedelta(days=5 * step)).astimezone(info) for step in range(146))
     return tuple(cast(timedelta, moment.utcoffset()) for moment in moments)
