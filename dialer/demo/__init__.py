@@ -1,1 +1,1 @@
-"""The bundled campaign: ``prospects.csv``, written by ``scripts/make_demo_csv.py``."""
+"""The demonstration: one bundled campaign, from a CSV file to the disposition of every call."""

@@ -16,6 +16,7 @@ from dialer.stack.supervisor import Supervisor
 
 START_ERRORS = (HomeInUse, PlanError, PlacementError, PostgresError, ChildError)
 START_TRIES = 3
+_SPOKEN = {"temporal": "starting Temporal with its Web UI", "simulator": "the carrier simulator"}
 
 Narrator = Callable[[str], None]
 
@@ -79,8 +80,10 @@ async def _start_parts(stack: Stack, *, workers: int, say: Narrator) -> None:
         await supervisor.start(await parts.postgres(plan))
     others = [parts.temporal(plan)] if plan.with_temporal else []
     others += [parts.simulator(plan)] if plan.with_simulator else []
-    say(" and ".join(["preparing the database", *(f"starting the {child.name}" for child in others)]))
-    await supervisor.start(*others)
+    if others:
+        say(" and ".join(_SPOKEN[child.part] for child in others))
+        await supervisor.start(*others)
+    say("preparing the database")
     await _run(plan, "the migration of the database", "dialer.store.migrate")
     await _run(plan, "the first start", "dialer.store.bootstrap")
     say("starting the API and the workers")

@@ -1,0 +1,5 @@
+"""``python -m dialer.cli``."""
+
+from dialer.cli.entry import main
+
+main()

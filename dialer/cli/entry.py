@@ -1,0 +1,46 @@
+"""Where the program starts and, whatever happens, ends."""
+
+import os
+import sys
+
+import typer
+
+from dialer.cli import campaigns, doctor, prospects, stack_commands
+from dialer.client.api import ApiProblem, NoStack
+from dialer.terminal import errors
+
+app = typer.Typer(
+    name="dialer",
+    help="A self-hosted outbound campaign dialer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(stack_commands.up)
+app.command("demo")(stack_commands.demo)
+app.command("doctor")(doctor.doctor)
+app.add_typer(campaigns.app, name="campaign")
+app.add_typer(prospects.app, name="prospects")
+
+
+def main() -> None:
+    """Runs the command that was asked for and leaves with its exit code.
+
+    The exit is abrupt, after everything is written: a process that used the Temporal SDK can crash in the
+    interpreter's own shutdown, which would turn a success into a failure.
+    """
+    code = _run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> int:
+    try:
+        app()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
+    except (ApiProblem, NoStack) as error:
+        errors().print(str(error), markup=False)
+        return 1
+    return 0

@@ -1,0 +1,84 @@
+"""A client of the HTTP API, for the running stack of a home folder or the one that the environment names."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from dialer.stack.home import read_json
+
+DEFAULT_HOME = Path("~/.dialer")
+
+
+class NoStack(Exception):
+    """Nothing to talk to; the message says what to start."""
+
+
+class ApiProblem(Exception):
+    """The API refused; the message is its problem document for a person."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.status = answer.status_code
+        super().__init__(_explain(answer))
+
+
+class ApiClient:
+    """JSON in and out of ``/api/v1``. Every method raises :class:`ApiProblem` or :class:`NoStack`."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        # The environment's proxy is for the world outside, not for a server on this machine.
+        outside = not self.url.startswith(("http://127.0.0.1", "http://localhost"))
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/v1", headers={"X-API-Key": key}, timeout=60, trust_env=outside
+        )
+
+    @classmethod
+    def of_home(cls, home: Path) -> Self:
+        """``DIALER_API_URL`` with ``DIALER_API_KEY`` if they are set, else the stack that runs in ``home``."""
+        url, key = os.environ.get("DIALER_API_URL"), os.environ.get("DIALER_API_KEY")
+        if url and key:
+            return cls(url, key)
+        described = read_json(home.expanduser() / "stack.json")
+        if described is None:
+            raise NoStack(f"no stack runs in {home}: start one with `dialer up`, or name its folder with --home")
+        return cls(described["api_url"], described["api_key"])
+
+    def get(self, path: str, **query: str | int) -> Any:
+        return self.request("GET", path, params=query)
+
+    def post(self, path: str, content: object = None) -> Any:
+        return self.request("POST", path, json=content)
+
+    def request(self, method: str, path: str, **more: Any) -> Any:
+        """The answer's JSON; None when it has none."""
+        try:
+            answer = self._http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise NoStack(f"{self.url} does not answer ({type(error).__name__}): is the stack running?") from error
+        if not answer.is_success:
+            raise ApiProblem(answer)
+        return answer.json() if answer.content else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+
+def _explain(answer: httpx.Response) -> str:
+    try:
+        problem = answer.json()
+    except ValueError:
+        return f"{answer.status_code} {answer.reason_phrase}"
+    lines = [f"{answer.status_code} {problem.get('title', answer.reason_phrase)}"]
+    if detail := problem.get("detail"):
+        lines.append(str(detail))
+    errors: list[dict[str, Any]] = problem.get("errors") or []
+    lines += [f"  {error['field']}: {error['message']}" for error in errors]
+    return "\n".join(lines)

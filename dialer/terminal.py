@@ -1,0 +1,47 @@
+"""The terminal: results go to standard output, everything else to standard error."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dialer.client.uploads import Tell
+
+
+def output() -> Console:
+    """For results."""
+    return Console(highlight=False)
+
+
+def errors() -> Console:
+    """For steps, progress and what went wrong; never wrapped, so that it can be searched for."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def narrator(console: Console) -> Callable[[str], None]:
+    """Says one step per line."""
+
+    def say(text: str) -> None:
+        console.print(f"[dim]·[/dim] {text}")
+
+    return say
+
+
+@contextmanager
+def two_bars(console: Console) -> Generator[Tell]:
+    """A bar for the upload and one for the import."""
+    with Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progress:
+        bars = {name: progress.add_task(name, total=1.0, start=False) for name in ("uploading", "importing")}
+
+        def tell(name: str, done: float) -> None:
+            progress.start_task(bars[name])
+            progress.update(bars[name], completed=done)
+
+        yield tell
