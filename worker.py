@@ -1,1 +1,181 @@
-x=1
+"""Composition root of the worker processes: ``python worker.py --role all|main|control|dial|bulk``.
+
+``control`` runs workflows and dispatch legs, ``dial`` talks to the carrier, ``bulk`` reads files (always in a process
+of its own, or pandas would stall the others); ``main`` is control and dial together.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from activities.imports import ImportActivities
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from workflows.prospect_import import ProspectImportWorkflow
+
+from activities.control import ControlActivities
+from activities.dial import DialActivities
+from activities.dispatch import DispatchActivities
+from activities.sweep import SweepActivities
+from activities.wakeups import Wakeups
+from dialer.carrier_accounts import CarrierAccounts
+from dialer.sealing import Seal
+from dialer.settings import Settings, temporal_connection
+from dialer.store.database import Database
+from workflows.call import CallWorkflow
+from workflows.campaign import CampaignWorkflow
+from workflows.options import BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
+from workflows.starts import WorkflowClient
+from workflows.sweep import SweepWorkflow
+
+WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, SweepWorkflow)
+ROLES = {
+    "all": (CONTROL_QUEUE, DIAL_QUEUE, BULK_QUEUE),
+    "main": (CONTROL_QUEUE, DIAL_QUEUE),
+    "control": (CONTROL_QUEUE,),
+    "dial": (DIAL_QUEUE,),
+    "bulk": (BULK_QUEUE,),
+}
+#: Longer means that a killed worker's workflows wait so long before another takes them.
+STICKY_QUEUE_TIMEOUT = timedelta(seconds=3)
+GRACE = timedelta(seconds=30)
+DISPATCH_SLOTS = 500
+DIAL_SLOTS = 300
+BULK_SLOTS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that the activities of one process share."""
+
+    database: Database
+    carriers: CarrierAccounts
+    client: Client
+    workflows: WorkflowClient
+    wakeups: Wakeups
+    settings: Settings
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncGenerator[Parts]:
+    """Connections to PostgreSQL, Temporal and the carriers, closed at the end."""
+    database = Database(settings.database_url, clock_offset=settings.clock_offset)
+    carriers = CarrierAccounts(database, Seal(settings.secret_key), settings)
+    client = await Client.connect(**temporal_connection())
+    try:
+        yield Parts(
+            database=database,
+            carriers=carriers,
+            client=client,
+            workflows=WorkflowClient(client, public_url=settings.public_url, ui_url=settings.temporal_ui_url),
+            wakeups=Wakeups(settings.database_url),
+            settings=settings,
+        )
+    finally:
+        await carriers.close()
+        await database.close()
+
+
+def control_worker(parts: Parts, **options: Any) -> Worker:
+    """Workflows, dispatch legs, sweeps."""
+    timing = parts.settings.timing
+    dispatch = DispatchActivities(parts.database, parts.workflows, parts.wakeups, timing=timing)
+    control = ControlActivities(parts.database)
+    sweep = SweepActivities(parts.database, parts.carriers, parts.workflows, timing=timing)
+    restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
+    settings: dict[str, Any] = {
+        "workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions),
+        "max_concurrent_workflow_tasks": 8,
+        "max_cached_workflows": 3000,
+        "max_concurrent_activities": DISPATCH_SLOTS,
+        "sticky_queue_schedule_to_start_timeout": STICKY_QUEUE_TIMEOUT,
+        "workflow_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20),
+        "activity_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20),
+        "graceful_shutdown_timeout": GRACE,
+        **options,
+    }
+    activities = [dispatch.dispatch, control.read_control_version, control.control_campaign, sweep.sweep]
+    return Worker(parts.client, task_queue=CONTROL_QUEUE, workflows=WORKFLOWS, activities=activities, **settings)
+
+
+def dial_worker(parts: Parts) -> Worker:
+    """Everything that talks to the carrier about one call."""
+    settings = parts.settings
+    dial = DialActivities(
+        parts.database,
+        parts.carriers,
+        parts.workflows,
+        clock=settings.clock,
+        timing=settings.timing,
+        public_url=settings.public_url,
+    )
+    return Worker(
+        parts.client,
+        task_queue=DIAL_QUEUE,
+        activities=[dial.place_call, dial.reconcile_call],
+        max_concurrent_activities=DIAL_SLOTS,
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
+        disable_eager_activity_execution=True,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def bulk_worker(parts: Parts) -> Worker:
+    """Files."""
+    imports = ImportActivities(parts.database, parts.workflows)
+    return Worker(
+        parts.client,
+        task_queue=BULK_QUEUE,
+        activities=imports.all(),
+        max_concurrent_activities=BULK_SLOTS,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+MAKERS = {CONTROL_QUEUE: control_worker, DIAL_QUEUE: dial_worker, BULK_QUEUE: bulk_worker}
+
+
+async def run(settings: Settings, queues: Sequence[str]) -> None:
+    """Work until SIGTERM or SIGINT, then let what is under way finish."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with connected(settings) as parts, AsyncExitStack() as stack:
+        if CONTROL_QUEUE in queues:
+            await parts.workflows.ensure_sweep(timedelta(seconds=settings.timing.sweep_s))
+            listening = asyncio.create_task(parts.wakeups.run())
+            stack.callback(listening.cancel)
+        for queue in queues:
+            await stack.enter_async_context(MAKERS[queue](parts))
+        await stopped.wait()
+
+
+def main() -> None:
+    """Entry point. Leaves by ``os._exit``: the SDK's threads may crash an interpreter that is ending."""
+    parser = argparse.ArgumentParser(description="A worker of the dialer.")
+    parser.add_argument("--role", choices=sorted(ROLES), default="all")
+    role = parser.parse_args().role
+    settings = Settings.from_env()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    code = 1
+    try:
+        asyncio.run(run(settings, ROLES[role]))
+        code = 0
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -43,8 +43,8 @@ def next_step(
 ) -> NextStep:
     """Decide after an attempt ended.
 
-    ``earlier`` are the prospect's previous ended attempts, ``attempts_made`` counts every call that the carrier may have
-    accepted, this one included.
+    ``earlier`` are the prospect's previous ended attempts, ``attempts_made`` counts every call that the carrier may
+    have accepted, this one included.
     """
     if suppressed:
         return NextStep(state=ProspectState.SUPPRESSED, delay=None, reason="on the do-not-call list")
@@ -65,10 +65,12 @@ def _rule(policy: RedialPolicy, call: EndedCall) -> tuple[str, tuple[timedelta, 
     rule = RULES[call.disposition]
     final = rule.final_state
     if call.outcome is not None:
-        if call.outcome in policy.delays:
-            return call.outcome.value, policy.delays[call.outcome], OUTCOME_RULES[call.outcome].final_state
         outcome_rule = OUTCOME_RULES[call.outcome]
+        if call.outcome in policy.delays and not outcome_rule.final:
+            return call.outcome.value, policy.delays[call.outcome], outcome_rule.final_state
         return call.outcome.value, outcome_rule.default_delays, outcome_rule.final_state
+    if rule.final:
+        return call.disposition.value, (), final
     if call.disposition in policy.delays:
         return call.disposition.value, policy.delays[call.disposition], final
     if rule.redial_group is not None and rule.redial_group in policy.delays:

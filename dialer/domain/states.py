@@ -100,6 +100,7 @@ class PausedReason(StrEnum):
     USER = "user"
     CARRIER_ACCOUNT = "carrier_account_refused"
     CARRIER_CONFIGURATION = "carrier_configuration"
+    DATABASE_RESTORED = "database_restored"
 
 
 class CompletedReason(StrEnum):

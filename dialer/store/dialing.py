@@ -120,5 +120,12 @@ async def owned_ids(session: AsyncSession, carrier_account_id: UUID, carrier_cal
 
 async def push_deadline(session: AsyncSession, call_id: UUID, seconds: float) -> None:
     """Look at the carrier again after ``seconds``."""
-    sql = "UPDATE calls SET deadline_at = dialer_now() + make_interval(secs => :s) WHERE id = :id AND deadline_at IS NOT NULL"
+    sql = """UPDATE calls SET deadline_at = dialer_now() + make_interval(secs => :s)
+             WHERE id = :id AND deadline_at IS NOT NULL"""
     await session.execute(text(sql), {"id": call_id, "s": seconds})
+
+
+async def campaign_of(session: AsyncSession, call_id: UUID) -> UUID | None:
+    """The call's campaign; None for a single call."""
+    row = await one(session, "SELECT campaign_id FROM calls WHERE id = :id", {"id": call_id})
+    return None if row is None else row.campaign_id

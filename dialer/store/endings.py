@@ -34,7 +34,7 @@ class Ending:
     attempted: bool = True
     """False when the carrier certainly made no call: then it does not count as an attempt."""
     untouched: bool = False
-    """True when the account or the configuration was refused: nothing is known of the person, who stays as they were."""
+    """True when the account or our settings were refused: nothing is known of the person, who stays as they were."""
     decision_waits: bool = False
     """True while an asynchronous answering-machine result may still come."""
 
@@ -65,11 +65,12 @@ async def end_call(session: AsyncSession, call_id: UUID, ending: Ending, timing:
     return await decide_prospect(session, call_id, attempted=ending.attempted, untouched=ending.untouched)
 
 
-async def settle_amd(session: AsyncSession, call_id: UUID) -> CallEnded | None:
+async def settle_amd(session: AsyncSession, call_id: UUID, *, only_when_due: bool = False) -> CallEnded | None:
     """Decide a call whose answering-machine result has come, or was waited for long enough. Once."""
     sql = """UPDATE calls SET amd_due_at = NULL WHERE id = :id AND amd_due_at IS NOT NULL
+                AND (NOT :only_when_due OR amd_due_at <= dialer_now())
              RETURNING answered_by, sip_code, error_code, talk_seconds, message_played, cancel_reason"""
-    call = await one(session, sql, {"id": call_id})
+    call = await one(session, sql, {"id": call_id, "only_when_due": only_when_due})
     if call is None:
         return None
     disposition = disposition_of(
@@ -97,6 +98,13 @@ async def decide_prospect(
         step = await _next_step(session, call, untouched=untouched)
         await _apply(session, call, step, attempted=attempted, untouched=untouched)
     return await read_ended(session, call_id)
+
+
+async def read_result(session: AsyncSession, call_id: UUID) -> CallEnded | None:
+    """The result, once the call is over and its prospect decided; None before."""
+    sql = "SELECT state IN ('ended', 'deferred') AND amd_due_at IS NULL AS decided FROM calls WHERE id = :id"
+    row = await one(session, sql, {"id": call_id})
+    return await read_ended(session, call_id) if row is not None and row.decided else None
 
 
 async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:
@@ -152,10 +160,10 @@ async def _by_policy(session: AsyncSession, call: Row[Any]) -> NextStep:
 async def _apply(session: AsyncSession, call: Row[Any], step: NextStep, *, attempted: bool, untouched: bool) -> None:
     delay = step.delay.total_seconds() if step.delay is not None else 0.0
     sql = """
-        UPDATE prospects SET state = :state, attempts = attempts + :counted, 
+        UPDATE prospects SET state = :state, attempts = attempts + :counted,
             last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
-            last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END, next_due_at = CASE WHEN :state = 'ready'
-                THEN dialer_now() + make_interval(secs => :delay) END
+            last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END,
+            next_due_at = CASE WHEN :state = 'ready' THEN dialer_now() + make_interval(secs => :delay) END
         WHERE id = :id AND state = 'in_call' RETURNING next_due_at"""
     changed = await one(
         session,

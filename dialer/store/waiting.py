@@ -100,6 +100,8 @@ async def what_now(
             return Waiting(reason=Reason.SCHEDULED, until=rules.start_at, text="waits for its start")
         case CampaignStatus.RUNNING:
             return await _running(session, campaign.id, rules, now, timing)
+        case CampaignStatus.STOPPED:
+            return await _over(session, campaign.id, "the campaign is stopped")
         case _:
             return Waiting(reason=Reason.OVER, text=f"the campaign is {campaign.status}")
 
@@ -108,7 +110,7 @@ async def _running(
     session: AsyncSession, campaign_id: UUID, rules: CampaignRules, now: datetime, timing: Timing
 ) -> Waiting:
     if rules.end_at is not None and now >= rules.end_at:
-        return Waiting(reason=Reason.OVER, text="its end has passed")
+        return await _over(session, campaign_id, "its end has passed")
     lanes = await due_lanes(session, campaign_id)
     counts = await one(
         session,
@@ -131,3 +133,13 @@ async def _running(
     if counts.importing:
         return Waiting(reason=Reason.IMPORT, text="an import to finish")
     return Waiting(reason=Reason.NOBODY, text="nobody is left to call")
+
+
+async def _over(session: AsyncSession, campaign_id: UUID, text: str) -> Waiting:
+    """Nothing new begins; calls in flight finish."""
+    live = await one(
+        session, f"SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {LIVE}", {"id": campaign_id}
+    )
+    if live is not None and live.n:
+        return Waiting(reason=Reason.CALLS, text="calls in flight to end")
+    return Waiting(reason=Reason.OVER, text=text)

@@ -207,6 +207,8 @@ CREATE TABLE imports (
     shape JSONB,
     rows_total BIGINT,
     rows_read BIGINT DEFAULT '0' NOT NULL,
+    next_offset BIGINT,
+    next_row BIGINT,
     created BIGINT DEFAULT '0' NOT NULL,
     updated BIGINT DEFAULT '0' NOT NULL,
     skipped BIGINT DEFAULT '0' NOT NULL,
@@ -426,6 +428,8 @@ CREATE INDEX ix_calls_live_campaign ON calls (campaign_id, state) WHERE state IN
 CREATE INDEX ix_calls_live_number ON calls (phone_number_id, state) WHERE state IN ('claimed', 'dialing', 'accepted', 'ringing', 'in_progress', 'unknown');
 
 CREATE INDEX ix_calls_live_workspace ON calls (workspace_id, state) WHERE state IN ('claimed', 'dialing', 'accepted', 'ringing', 'in_progress', 'unknown');
+
+CREATE INDEX ix_calls_amd_due ON calls (amd_due_at) WHERE amd_due_at IS NOT NULL;
 
 CREATE INDEX ix_calls_number_dialed ON calls (phone_number_id, dialed_at);
 

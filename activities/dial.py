@@ -1,0 +1,232 @@
+"""Ringing one phone at most once, and finding out what became of it."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.ports import Carriers, Workflows
+from activities.reconciling import Reconciler
+from dialer.carriers.base import (
+    AccountRefused,
+    CallNotFound,
+    Carrier,
+    CarrierError,
+    DialOrder,
+    NotProcessed,
+    OutcomeUnknown,
+    Placed,
+    Refused,
+)
+from dialer.carriers.twilio import digits_for_extension
+from dialer.clock import Clock
+from dialer.domain.call_results import CallEnded
+from dialer.domain.dispositions import CONFIGURATION_CODES, Disposition, disposition_of_refusal, refusal_pauses_campaign
+from dialer.domain.states import PausedReason
+from dialer.domain.timing import Timing
+from dialer.store.control import StateConflict, pause
+from dialer.store.database import Database
+from dialer.store.dialing import Saved, ask_to_cancel, campaign_of, mark_hang_up_sent, save_accepted, save_unknown
+from dialer.store.endings import Ending, end_call, read_result
+from dialer.store.gates import GateClosed, GatePassed, defer, pass_gate
+from dialer.store.turns import take_turn
+from dialer.store.waking import wake
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRef:
+    """Which call. The phone number is read from the database, so that Temporal never has it."""
+
+    workspace_id: str
+    call_id: str
+
+    @property
+    def ids(self) -> tuple[UUID, UUID]:
+        """(workspace, call)."""
+        return UUID(self.workspace_id), UUID(self.call_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedCall:
+    """What became of the request. ``ended`` when the call is over already, else look after ``wait_s`` seconds."""
+
+    wait_s: float
+    ended: CallEnded | None = None
+
+
+class GateTooOld(Exception):
+    """The process was frozen between its gate and the request: what the gate saw may be true no longer."""
+
+
+class DialActivities:
+    """On the ``dial`` queue: everything that talks to the carrier about one call."""
+
+    def __init__(
+        self,
+        database: Database,
+        carriers: Carriers,
+        workflows: Workflows,
+        *,
+        clock: Clock,
+        timing: Timing,
+        public_url: str | None,
+    ) -> None:
+        self._database = database
+        self._carriers = carriers
+        self._workflows = workflows
+        self._clock = clock
+        self._timing = timing
+        self._public_url = public_url
+        self._reconciler = Reconciler(database, carriers, timing=timing)
+
+    @activity.defn
+    async def place_call(self, call: CallRef) -> PlacedCall:
+        """Ring one phone, at most once.
+
+        A lost reply may hide a ringing phone: then the outcome is unknown and the workflow reconciles; nothing dials
+        again.
+        """
+        workspace_id, call_id = call.ids
+        if not await self._take_turn(workspace_id, call_id):
+            return await self._over(workspace_id, call_id)
+        async with self._database.transaction(workspace_id) as session:
+            gate = await pass_gate(session, call_id, self._timing)
+        if isinstance(gate, GateClosed):
+            if gate.touched:
+                await self._wake_of(workspace_id, call_id)
+            return await self._over(workspace_id, call_id)
+        return await self._dial(call_id, gate)
+
+    @activity.defn
+    async def reconcile_call(self, call: CallRef) -> CallEnded:
+        """Find out what became of a call. Raises a retryable error until it is decided."""
+        workspace_id, call_id = call.ids
+        ended = await self._reconciler.look(workspace_id, call_id)
+        if ended is None:
+            raise ApplicationError("the call is not decided yet", type="Undecided")
+        await self._wake_of(workspace_id, call_id)
+        return ended
+
+    async def _take_turn(self, workspace_id: UUID, call_id: UUID) -> bool:
+        async with self._database.transaction(workspace_id) as session:
+            turn = await take_turn(session, call_id, self._timing.turn_s)
+            if turn.wait_s is None:
+                await defer(session, call_id, "pace", self._timing)
+        if turn.wait_s is None:
+            return False
+        if turn.wait_s > 0:
+            await asyncio.sleep(turn.wait_s)
+        return True
+
+    async def _dial(self, call_id: UUID, gate: GatePassed) -> PlacedCall:
+        if self._public_url is None:
+            # No callback could reach us. A launch is refused then; this is for what was launched before.
+            return await self._give_back(call_id, gate, "no_public_url")
+        carrier = await self._carriers.of(gate.workspace_id, gate.carrier_account_id)
+        order = DialOrder(
+            call_id=call_id,
+            to=gate.to_phone,
+            from_=gate.from_phone,
+            ring_timeout_s=gate.rules.ring_timeout_s,
+            max_call_s=gate.rules.max_call_s,
+            callback_base_url=self._public_url,
+            answering_machine=gate.rules.answering_machine.value,
+            send_digits=digits_for_extension(gate.extension) if gate.extension else None,
+            record=gate.rules.record,
+        )
+
+        def may_still_dial() -> None:
+            if self._clock.now() - gate.gated_at > timedelta(seconds=self._timing.gate_age_s):
+                raise GateTooOld
+
+        try:
+            placed = await carrier.place(order, may_still_dial)
+        except (GateTooOld, NotProcessed) as error:
+            reason = "gate_too_old" if isinstance(error, GateTooOld) else "not_processed"
+            return await self._give_back(call_id, gate, reason)
+        except Refused as refusal:
+            return await self._refused(call_id, gate, refusal)
+        except OutcomeUnknown:
+            async with self._database.transaction(gate.workspace_id) as session:
+                await save_unknown(session, call_id, self._timing)
+            return PlacedCall(wait_s=self._timing.reconcile_s)
+        return await self._accepted(call_id, gate, carrier, placed)
+
+    async def _accepted(self, call_id: UUID, gate: GatePassed, carrier: Carrier, placed: Placed) -> PlacedCall:
+        async with self._database.transaction(gate.workspace_id) as session:
+            saved = await save_accepted(session, call_id, placed.carrier_call_id, self._timing)
+            queued = saved is Saved.OURS and placed.queue_time_s > self._timing.queue_s
+            if queued:
+                await ask_to_cancel(session, call_id, "queued")
+        if saved is Saved.HANG_UP or queued:
+            if saved is Saved.HANG_UP:
+                logger.warning("call %s surfaced at the carrier after it was given up: hanging up", call_id)
+            await self._hang_up(gate.workspace_id, call_id, carrier, placed.carrier_call_id)
+        rules = gate.rules
+        limit = self._timing.ring_after_s + rules.ring_timeout_s + rules.max_call_s + self._timing.amd_wait_s
+        return PlacedCall(wait_s=limit + 2 * self._timing.deadline_margin_s)
+
+    async def _hang_up(self, workspace_id: UUID, call_id: UUID, carrier: Carrier, carrier_call_id: str) -> None:
+        try:
+            await carrier.hang_up(carrier_call_id, answered=None)
+        except (CallNotFound, CarrierError) as error:
+            # The watch of the next sweep asks again.
+            logger.warning("hang-up of call %s failed: %s", call_id, type(error).__name__)
+            return
+        async with self._database.transaction(workspace_id) as session:
+            await mark_hang_up_sent(session, call_id)
+
+    async def _give_back(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
+        async with self._database.transaction(gate.workspace_id) as session:
+            await defer(session, call_id, reason, self._timing)
+        await self._wake_of(gate.workspace_id, call_id)
+        return await self._over(gate.workspace_id, call_id)
+
+    async def _refused(self, call_id: UUID, gate: GatePassed, refusal: Refused) -> PlacedCall:
+        disposition = disposition_of_refusal(refusal.code)
+        if disposition is None:
+            return await self._give_back(call_id, gate, "not_processed")
+        pauses = isinstance(refusal, AccountRefused) or refusal_pauses_campaign(refusal.code)
+        ending = Ending(
+            disposition=Disposition.PROVIDER_ERROR if pauses else disposition,
+            error_code=refusal.code,
+            attempted=False,
+            untouched=pauses,
+        )
+        if pauses and gate.campaign_id is not None:
+            await self._pause(gate.workspace_id, gate.campaign_id, refusal)
+        async with self._database.transaction(gate.workspace_id) as session:
+            await end_call(session, call_id, ending, self._timing)
+        await self._wake_of(gate.workspace_id, call_id)
+        return await self._over(gate.workspace_id, call_id)
+
+    async def _pause(self, workspace_id: UUID, campaign_id: UUID, refusal: Refused) -> None:
+        """Before the call ends, so that its prospect is not claimed again in between."""
+        is_account = refusal.code not in CONFIGURATION_CODES
+        reason = PausedReason.CARRIER_ACCOUNT if is_account else PausedReason.CARRIER_CONFIGURATION
+        try:
+            async with self._database.transaction(workspace_id) as session:
+                await pause(session, campaign_id, reason=reason)
+        except StateConflict:
+            return
+        logger.error("campaign %s paused: the carrier refuses with code %s", campaign_id, refusal.code)
+        await self._workflows.nudge_campaign(campaign_id)
+
+    async def _over(self, workspace_id: UUID, call_id: UUID) -> PlacedCall:
+        """The call as it stands when this activity did not dial it."""
+        async with self._database.transaction(workspace_id) as session:
+            return PlacedCall(wait_s=self._timing.reconcile_s, ended=await read_result(session, call_id))
+
+    async def _wake_of(self, workspace_id: UUID, call_id: UUID) -> None:
+        """Somebody else may be called: wake the call's campaign."""
+        async with self._database.transaction(workspace_id) as session:
+            campaign_id = await campaign_of(session, call_id)
+            idle = campaign_id is not None and await wake(session, campaign_id)
+        if campaign_id is not None and idle:
+            await self._workflows.nudge_campaign(campaign_id)

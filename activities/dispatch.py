@@ -1,0 +1,227 @@
+"""The dispatch leg: claims due prospects of one campaign and starts their calls, for about ten seconds."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.ports import CallToStart, Workflows
+from activities.wakeups import Wakeups
+from dialer.domain.call_results import moment
+from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.states import CampaignStatus, CompletedReason
+from dialer.domain.timing import Timing
+from dialer.store.campaign_ends import expire_ready, hold_never_open
+from dialer.store.claims import ClaimedCall, claim, database_now
+from dialer.store.control import complete, count_live, start_scheduled
+from dialer.store.database import Database, one
+from dialer.store.waiting import Reason, Waiting, due_lanes, never_open, open_lanes, what_now
+from dialer.store.waking import sleep_until, start_leg
+
+logger = logging.getLogger(__name__)
+
+#: Without a known time, look again after this long: what else could wake the campaign does so at once.
+LONGEST_IDLE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignRef:
+    """Which campaign."""
+
+    workspace_id: str
+    campaign_id: str
+
+
+class LegEnd(StrEnum):
+    """Why a leg stopped."""
+
+    MORE = "more"
+    IDLE = "idle"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """What a leg leaves behind. ``idle_until`` is None when only a signal ends the wait."""
+
+    end: LegEnd
+    idle_s: float
+    waiting_for: str
+    idle_until: str | None
+    claimed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One round of a leg: what was claimed, or what is waited for."""
+
+    calls: tuple[ClaimedCall, ...] = ()
+    waiting: Waiting | None = None
+    blocked: str | None = None
+    finished: bool = False
+    now: datetime
+
+
+class DispatchActivities:
+    """On the ``control`` queue: one leg per running campaign."""
+
+    def __init__(self, database: Database, workflows: Workflows, wakeups: Wakeups, *, timing: Timing) -> None:
+        self._database = database
+        self._workflows = workflows
+        self._wakeups = wakeups
+        self._timing = timing
+
+    @activity.defn
+    async def dispatch(self, ref: CampaignRef) -> Leg:
+        """Claim and start calls until the leg's time is up or nobody can be called now."""
+        workspace_id, campaign_id = UUID(ref.workspace_id), UUID(ref.campaign_id)
+        ends = asyncio.get_running_loop().time() + self._timing.leg_s
+        claimed = 0
+        async with self._database.transaction(workspace_id) as session:
+            await start_leg(session, campaign_id)
+        with self._wakeups.listen(campaign_id) as woken:
+            while True:
+                activity.heartbeat()
+                step = await self._step(workspace_id, campaign_id)
+                claimed += len(step.calls)
+                if step.finished:
+                    return Leg(end=LegEnd.FINISHED, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
+                left = ends - asyncio.get_running_loop().time()
+                if step.waiting is not None and self._is_long(step.waiting, step.now, left):
+                    idle = await self._go_idle(workspace_id, campaign_id, step.waiting, step.now, claimed)
+                    if idle is not None:
+                        return idle
+                if left <= 0:
+                    return Leg(end=LegEnd.MORE, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
+                await woken.wait(self._pause_s(step, left))
+
+    async def _step(self, workspace_id: UUID, campaign_id: UUID) -> Step:
+        """Claim what may be claimed now, and start it once the claim is committed."""
+        async with self._database.transaction(workspace_id) as session:
+            campaign = await read_campaign(session, campaign_id)
+            now = await database_now(session)
+            if campaign is None:
+                return Step(finished=True, now=now)
+            rules = rules_from_json(campaign.settings)
+            if campaign.status != CampaignStatus.RUNNING:
+                return await self._not_running(session, campaign, rules, now)
+            if rules.end_at is not None and now >= rules.end_at:
+                return await self._past_end(session, campaign, now)
+            lanes = await due_lanes(session, campaign_id)
+            opened = open_lanes(lanes, rules, now, self._timing)
+            if opened:
+                found = await claim(session, campaign, rules, opened, self._timing)
+                step = Step(calls=found.calls, blocked=found.blocked, now=now)
+                if not found.calls and found.blocked == "slots":
+                    step = Step(waiting=Waiting(reason=Reason.SLOTS, text="a free slot"), blocked="slots", now=now)
+            else:
+                await hold_never_open(session, campaign_id, never_open(lanes, rules, now, self._timing))
+                step = Step(waiting=await what_now(session, campaign, rules, now, self._timing), now=now)
+        await self._start(workspace_id, campaign, rules, step.calls)
+        if step.waiting is not None and step.waiting.reason is Reason.NOBODY:
+            return await self._finish(workspace_id, campaign, rules, step)
+        return step
+
+    async def _not_running(
+        self, session: AsyncSession, campaign: Row[Any], rules: CampaignRules, now: datetime
+    ) -> Step:
+        if campaign.status == CampaignStatus.STOPPED:
+            expired = await expire_ready(session, campaign.id)
+            live = await count_live(session, campaign.id)
+            if expired == 0 and live == 0:
+                return Step(finished=True, now=now)
+            waiting = Waiting(reason=Reason.CALLS, text="calls in flight to end") if expired == 0 else None
+            return Step(waiting=waiting, now=now)
+        if campaign.status == CampaignStatus.SCHEDULED and (rules.start_at is None or rules.start_at <= now):
+            await start_scheduled(session, campaign.id)
+            return Step(now=now)
+        if campaign.status in (CampaignStatus.PAUSED, CampaignStatus.SCHEDULED):
+            return Step(waiting=await what_now(session, campaign, rules, now, self._timing), now=now)
+        return Step(finished=True, now=now)
+
+    async def _past_end(self, session: AsyncSession, campaign: Row[Any], now: datetime) -> Step:
+        if await expire_ready(session, campaign.id):
+            return Step(now=now)
+        if await complete(session, campaign.id, CompletedReason.END_AT):
+            return Step(finished=True, now=now)
+        return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
+
+    async def _finish(self, workspace_id: UUID, campaign: Row[Any], rules: CampaignRules, step: Step) -> Step:
+        if rules.keep_open:
+            return step
+        async with self._database.transaction(workspace_id) as session:
+            done = await complete(session, campaign.id, CompletedReason.ALL_FINAL)
+        return Step(finished=True, now=step.now) if done else Step(now=step.now)
+
+    async def _start(
+        self, workspace_id: UUID, campaign: Row[Any], rules: CampaignRules, calls: tuple[ClaimedCall, ...]
+    ) -> None:
+        limit = rules.redial.max_attempts
+        await self._workflows.start_calls(
+            [
+                CallToStart(
+                    workspace_id=workspace_id,
+                    call_id=call.call_id,
+                    campaign_id=campaign.id,
+                    prospect_id=call.prospect_id,
+                    attempt=call.attempt,
+                    summary=f"{campaign.name} · attempt {call.attempt} of {limit}",
+                )
+                for call in calls
+            ]
+        )
+
+    def _is_long(self, waiting: Waiting, now: datetime, left: float) -> bool:
+        """True when the wait outlasts the leg, so that a durable timer does better. Slots free themselves soon."""
+        if waiting.reason in (Reason.SLOTS, Reason.RUNNING):
+            return False
+        if waiting.reason is Reason.CALLS:
+            return left <= 0
+        return waiting.until is None or (waiting.until - now).total_seconds() > max(left, 0)
+
+    def _pause_s(self, step: Step, left: float) -> float:
+        """How long to wait for a wake-up: less than a heartbeat's patience, and not past the leg's end."""
+        if step.calls:
+            return 0.0
+        longest = min(left, 2.0)
+        if step.blocked == "pace":
+            return min(longest, 0.1)
+        until = step.waiting.until if step.waiting is not None else None
+        return longest if until is None else max(min(longest, (until - step.now).total_seconds()), 0.02)
+
+    async def _go_idle(
+        self, workspace_id: UUID, campaign_id: UUID, waiting: Waiting, now: datetime, claimed: int
+    ) -> Leg | None:
+        """Store that no leg runs, then look once more: whoever committed before that look is seen by it."""
+        until = waiting.until
+        idle_s = LONGEST_IDLE_S if until is None else max((until - now).total_seconds(), 0.05)
+        async with self._database.transaction(workspace_id) as session:
+            await sleep_until(session, campaign_id, now + timedelta(seconds=idle_s))
+        again = await self._look(workspace_id, campaign_id)
+        if again is None or again.reason is not waiting.reason or again.until != until:
+            async with self._database.transaction(workspace_id) as session:
+                await start_leg(session, campaign_id)
+            return None
+        return Leg(end=LegEnd.IDLE, idle_s=idle_s, waiting_for=waiting.text, idle_until=moment(until), claimed=claimed)
+
+    async def _look(self, workspace_id: UUID, campaign_id: UUID) -> Waiting | None:
+        async with self._database.transaction(workspace_id) as session:
+            campaign = await read_campaign(session, campaign_id)
+            if campaign is None:
+                return None
+            now = await database_now(session)
+            return await what_now(session, campaign, rules_from_json(campaign.settings), now, self._timing)
+
+
+async def read_campaign(session: AsyncSession, campaign_id: UUID) -> Row[Any] | None:
+    """The campaign's row as a leg needs it."""
+    sql = """SELECT id, workspace_id, agent_id, name, status, settings, settings_version, control_version,
+             paused_reason, completed_reason FROM campaigns WHERE id = :id AND hidden_at IS NULL"""
+    return await one(session, sql, {"id": campaign_id})

@@ -1,0 +1,205 @@
+"""The sweep: repairs what crashes left behind, then watches live calls until the next sweep is due."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.ports import Carriers, Workflows
+from activities.reconciling import Reconciler
+from dialer.carriers.base import CallNotFound, CarrierError
+from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.timing import Timing
+from dialer.sealing import SealBroken
+from dialer.store import sweeps
+from dialer.store.claims import database_now
+from dialer.store.database import Database
+from dialer.store.dialing import campaign_of, mark_hang_up_sent
+from dialer.store.gates import defer, zones_of
+from dialer.store.imports import delete_old_pieces
+from dialer.store.sweeps import OwnedCall
+from dialer.store.tally_checks import mark_checked, repair_tallies, wrong_tallies
+from dialer.store.waiting import Reason, what_now
+from dialer.store.waking import wake
+
+logger = logging.getLogger(__name__)
+
+CONCURRENT_LOOKS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRequest:
+    """The database's high-water mark as the previous sweep saw it."""
+
+    high_water: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What was found. ``restored`` is True when the database has gone backwards and everything was paused."""
+
+    high_water: int
+    restored: bool = False
+    deferred: int = 0
+    reconciled: int = 0
+    orphans: int = 0
+    tallies_repaired: int = 0
+
+
+class SweepActivities:
+    """On the ``control`` queue, one at a time for the whole installation."""
+
+    def __init__(
+        self, database: Database, carriers: Carriers, workflows: Workflows, *, timing: Timing, watch: bool = True
+    ) -> None:
+        self._database = database
+        self._carriers = carriers
+        self._workflows = workflows
+        self._timing = timing
+        self._watch_on = watch
+        self._reconciler = Reconciler(database, carriers, timing=timing)
+
+    @activity.defn
+    async def sweep(self, request: SweepRequest) -> Swept:
+        """Repair once, then look at live calls every second until shortly before the next sweep."""
+        until = asyncio.get_running_loop().time() + self._timing.sweep_s - 2
+        async with self._database.transaction_over_all() as session:
+            mark = await sweeps.high_water(session)
+            restored = mark < request.high_water
+            paused = await sweeps.pause_everything(session) if restored else []
+        if restored:
+            logger.error("the newest call is %d, it was %d: database restored, all paused", mark, request.high_water)
+            for campaign_id in paused:
+                await self._workflows.nudge_campaign(campaign_id)
+            return Swept(high_water=request.high_water, restored=True)
+        deferred = await self._defer_expired()
+        orphans = await self._free_orphans()
+        await self._restart_workflows()
+        repaired = await self._check_tallies()
+        async with self._database.transaction_over_all() as session:
+            await delete_old_pieces(session, await database_now(session))
+        reconciled = await self._watch_once()
+        while self._watch_on and asyncio.get_running_loop().time() < until:
+            activity.heartbeat()
+            await asyncio.sleep(self._timing.watch_s)
+            reconciled += await self._watch_once()
+        return Swept(
+            high_water=mark, deferred=deferred, reconciled=reconciled, orphans=orphans, tallies_repaired=repaired
+        )
+
+    async def _watch_once(self) -> int:
+        """Calls to end at the carrier, and calls past their deadline; how many were looked at."""
+        async with self._database.transaction_over_all() as session:
+            await sweeps.mark_not_ringing(session, self._timing.ring_after_s)
+            await sweeps.mark_window_closing(session, await self._outside_hours(session))
+            ending = await sweeps.to_hang_up(session)
+            overdue = await sweeps.overdue(session)
+        slots = asyncio.Semaphore(CONCURRENT_LOOKS)
+        async with asyncio.TaskGroup() as group:
+            for call in ending:
+                group.create_task(self._hang_up(call, slots))
+            for call in overdue:
+                group.create_task(self._look(call, slots))
+        return len(overdue)
+
+    async def _outside_hours(self, session: AsyncSession) -> list[UUID]:
+        closed: list[UUID] = []
+        for row in await sweeps.waiting_at_carrier(session):
+            rules = rules_from_json(row.settings) if row.settings is not None else CampaignRules()
+            if not rules.hours.is_open(row.now, zones_of(row)):
+                closed.append(row.id)
+        return closed
+
+    async def _hang_up(self, call: OwnedCall, slots: asyncio.Semaphore) -> None:
+        assert call.carrier_account_id is not None
+        assert call.carrier_call_id is not None
+        async with slots:
+            activity.heartbeat()
+            try:
+                carrier = await self._carriers.of(call.workspace_id, call.carrier_account_id)
+                await carrier.hang_up(call.carrier_call_id, answered=call.answered)
+            except CallNotFound:
+                logger.warning("call %s is not known to the carrier any more", call.call_id)
+            except (CarrierError, LookupError, SealBroken) as error:
+                logger.warning("hang-up of call %s failed: %s", call.call_id, type(error).__name__)
+                return
+        async with self._database.transaction(call.workspace_id) as session:
+            await mark_hang_up_sent(session, call.call_id)
+
+    async def _look(self, call: OwnedCall, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            activity.heartbeat()
+            try:
+                ended = await self._reconciler.look(call.workspace_id, call.call_id)
+            except (CarrierError, LookupError, SealBroken) as error:
+                logger.warning("call %s could not be looked up: %s", call.call_id, type(error).__name__)
+                return
+        if ended is not None:
+            await self._workflows.call_ended(call.call_id, ended)
+            await self._wake_of(call)
+
+    async def _defer_expired(self) -> int:
+        async with self._database.transaction_over_all() as session:
+            expired = await sweeps.expired_claims(session, self._timing.claim_expiry_s)
+        for call in expired:
+            activity.heartbeat()
+            async with self._database.transaction(call.workspace_id) as session:
+                await defer(session, call.call_id, "claim_expired", self._timing)
+            await self._wake_of(call)
+        return len(expired)
+
+    async def _free_orphans(self) -> int:
+        async with self._database.transaction_over_all() as session:
+            campaigns = await sweeps.free_orphans(session)
+        for campaign_id in campaigns:
+            await self._wake(campaign_id)
+        return len(campaigns)
+
+    async def _restart_workflows(self) -> None:
+        """A campaign or import without an open workflow gets a new one; a campaign that overslept is woken."""
+        async with self._database.transaction_over_all() as session:
+            campaigns = await sweeps.open_campaigns(session)
+            imports = await sweeps.open_imports(session)
+        for row in campaigns:
+            activity.heartbeat()
+            await self._workflows.start_campaign(row.workspace_id, row.id, row.name)
+            if row.idle_until is None:
+                continue
+            async with self._database.transaction(row.workspace_id) as session:
+                waiting = await what_now(session, row, rules_from_json(row.settings), row.now, self._timing)
+            stale = row.idle_until > row.now + timedelta(seconds=5) and waiting.until is not None
+            if waiting.reason is Reason.RUNNING or (stale and waiting.until < row.idle_until - timedelta(seconds=5)):
+                await self._wake(row.id)
+        for row in imports:
+            await self._workflows.start_import(row.workspace_id, row.id, row.campaign_id)
+
+    async def _check_tallies(self) -> int:
+        """One campaign per sweep."""
+        async with self._database.transaction_over_all() as session:
+            found = await sweeps.least_checked(session)
+        if found is None:
+            return 0
+        workspace_id, campaign_id, _ = found
+        async with self._database.transaction(workspace_id) as session:
+            wrong = await wrong_tallies(session, campaign_id)
+            if wrong:
+                logger.error("tallies of campaign %s are wrong and counted anew: %s", campaign_id, wrong)
+                await repair_tallies(session, campaign_id)
+            await mark_checked(session, campaign_id)
+        return len(wrong)
+
+    async def _wake_of(self, call: OwnedCall) -> None:
+        async with self._database.transaction(call.workspace_id) as session:
+            campaign_id = await campaign_of(session, call.call_id)
+        if campaign_id is not None:
+            await self._wake(campaign_id)
+
+    async def _wake(self, campaign_id: UUID) -> None:
+        async with self._database.transaction_over_all() as session:
+            idle = await wake(session, campaign_id)
+        if idle:
+            await self._workflows.nudge_campaign(campaign_id)

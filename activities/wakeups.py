@@ -1,0 +1,78 @@
+"""Wake-ups from PostgreSQL: one listening connection per process, shared by all legs that run in it.
+
+NOTIFY only saves time: a leg also looks on its own every two seconds, so a lost connection costs freshness.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+
+from dialer.store.waking import CHANNEL
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_S = 1.0
+
+
+class Woken:
+    """Set by a notification for one campaign, until somebody has waited for it."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return at the next notification, or after ``seconds``."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()
+
+
+class Wakeups:
+    """Listens while ``run`` runs."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._listeners: defaultdict[UUID, set[Woken]] = defaultdict(set)
+
+    @contextmanager
+    def listen(self, campaign_id: UUID) -> Generator[Woken]:
+        """Notifications for one campaign while the block runs."""
+        woken = Woken()
+        self._listeners[campaign_id].add(woken)
+        try:
+            yield woken
+        finally:
+            self._listeners[campaign_id].discard(woken)
+            if not self._listeners[campaign_id]:
+                del self._listeners[campaign_id]
+
+    async def run(self) -> None:
+        """Listen for ever; connects again when the connection is lost."""
+        while True:
+            try:
+                await self._listen()
+            except psycopg.OperationalError as error:
+                logger.warning("the wake-up connection is lost (%s): connecting again", type(error).__name__)
+                await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            async for notification in connection.notifies():
+                try:
+                    campaign_id = UUID(notification.payload)
+                except ValueError:
+                    continue
+                for woken in self._listeners.get(campaign_id, ()):
+                    woken.set()
