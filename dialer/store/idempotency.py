@@ -37,13 +37,12 @@ async def take(session: AsyncSession, workspace_id: UUID, key: str, request_hash
              ON CONFLICT DO NOTHING RETURNING key"""
     if await one(session, sql, parameters) is not None:
         return None
-    sql = "SELECT request_hash, status, headers, body FROM idempotency_keys WHERE workspace_id = :workspace AND key = :key"
+    sql = """SELECT request_hash, status, headers, body FROM idempotency_keys
+             WHERE workspace_id = :workspace AND key = :key"""
     row = await one(session, sql, parameters)
     if row is None:  # released between the two statements
         return Remembered(request_hash=request_hash, status=None, headers={}, body=b"")
-    return Remembered(
-        request_hash=row.request_hash, status=row.status, headers=row.headers or {}, body=row.body or b""
-    )
+    return Remembered(request_hash=row.request_hash, status=row.status, headers=row.headers or {}, body=row.body or b"")
 
 
 async def settle(
