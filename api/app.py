@@ -1,0 +1,113 @@
+"""The HTTP API: ``python -m api.app --host 127.0.0.1 --port 8600``."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib import metadata
+
+import uvicorn
+import uvloop
+from fastapi import APIRouter, FastAPI
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from api import problems
+from api.metrics import Metrics
+from api.middleware import RequestContext
+from api.operations.services import Services
+from api.rates import Rates
+from api.routes import accounts, agents, campaign_control, campaigns, health, numbers, workspace
+from dialer.sealing import Seal
+from dialer.settings import Settings, temporal_connection
+from dialer.store.database import Database
+from workflows.starts import WorkflowClient
+
+MAX_BODY = 4 * 1024 * 1024
+"""Of requests that are held in memory; routes that stream say their own limit."""
+DESCRIPTION = """\
+Campaigns of outbound calls: upload prospects, launch, watch, pause.
+
+Send an API key in `X-API-Key` (or as a bearer token). Lists are paged by `cursor`. Every POST that makes or starts
+something takes an `Idempotency-Key`. Errors are problem documents (RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The app over what it works with; whoever made ``services`` closes them."""
+    app = FastAPI(
+        title="Dialer",
+        version=metadata.version("dialer"),
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        max_body_size=MAX_BODY,
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    app.state.rates = Rates()
+    app.state.metrics = Metrics()
+    problems.install(app)
+    app.include_router(health.router)
+    v1 = APIRouter(prefix="/api/v1", responses=problems.responses(401, 403, 422, 429))
+    for module in (workspace, agents, accounts, numbers, campaigns, campaign_control):
+        v1.include_router(module.router)
+    app.include_router(v1)
+    app.add_middleware(RequestContext, metrics=app.state.metrics)
+    return app
+
+
+@asynccontextmanager
+async def services_from(settings: Settings) -> AsyncGenerator[Services]:
+    """What one process works with. Temporal is connected when it is first needed, so that the API starts without it."""
+    database = Database(settings.database_url, clock_offset=settings.clock_offset)
+    client = await Client.connect(**temporal_connection(), data_converter=pydantic_data_converter, lazy=True)
+    try:
+        yield Services(
+            database=database,
+            workflows=WorkflowClient(client, public_url=settings.public_url, ui_url=settings.temporal_ui_url),
+            settings=settings,
+            clock=settings.clock,
+            seal=Seal(settings.secret_key),
+        )
+    finally:
+        await database.close()
+
+
+async def serve(settings: Settings, host: str, port: int) -> None:
+    """Answer requests until a signal asks to stop; then finish those under way."""
+    async with services_from(settings) as services:
+        config = uvicorn.Config(
+            create_app(services),
+            host=host,
+            port=port,
+            loop="none",
+            http="httptools",
+            # Paths and query strings hold phone numbers.
+            access_log=False,
+            log_level=settings.log_level,
+            server_header=False,
+            timeout_graceful_shutdown=20,
+        )
+        await uvicorn.Server(config).serve()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m api.app")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8600)
+    arguments = parser.parse_args()
+    settings = Settings.from_env()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, arguments.host, arguments.port))
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the Temporal SDK can crash while an interpreter shuts down
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What every request gets, whatever becomes of it: an id, a trace id, its rate headers and its place in the metrics."""
+
+import re
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import Metrics
+from api.rates import Rate
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_NO_TRACE = "0" * 32
+
+
+class RequestContext:
+    """A pure ASGI layer, since it must not buffer streams.
+
+    The trace id is that of the ``traceparent`` header (https://www.w3.org/TR/trace-context/), else a new one. The rate
+    is put into ``scope["rate"]`` by whoever authenticates the request.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope)
+        request_id = given.get("x-request-id", "")
+        request_id = request_id if _REQUEST_ID.fullmatch(request_id) else str(uuid4())
+        scope["trace_id"] = _trace_id(given.get("traceparent", ""))
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                rate = scope.get("rate")
+                if isinstance(rate, Rate):
+                    headers.update(rate.headers())
+            await send(message)
+
+        began = monotonic()
+        self.metrics.in_flight += 1
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            self.metrics.in_flight -= 1
+            self.metrics.observe(_method(scope), _route(scope), status, monotonic() - began)
+
+
+def _trace_id(traceparent: str) -> str:
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] if match and match[1] != _NO_TRACE else uuid4().hex
+
+
+def _route(scope: Mapping[str, Any]) -> str:
+    """The template; what no route matches has one name, or strangers could fill the memory with paths."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _method(scope: Mapping[str, Any]) -> str:
+    method = str(scope["method"])
+    return method if method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} else "OTHER"

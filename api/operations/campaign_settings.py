@@ -1,0 +1,82 @@
+"""From what a client sends to what is stored, and what cannot be known from the document alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.operations.errors import FieldError, Invalid
+from api.schemas.campaigns import CampaignIn, CampaignRulesIn
+from dialer.domain.calling_hours import PROSPECT_ZONE, CallingHours
+from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.timing import Timing
+from dialer.domain.zones import ZoneSet
+from dialer.store import catalog
+from dialer.store.tables import Agent
+
+SETTINGS = frozenset(CampaignRulesIn.model_fields)
+#: Every whole hour of offset from UTC that people live in: what opens in none of them opens nowhere.
+_EVERYWHERE = tuple(ZoneSet((f"Etc/GMT{-hours:+d}",)) for hours in range(-12, 15))
+
+
+def settings_of(given: CampaignIn) -> dict[str, Any]:
+    """What is stored of a campaign's rules: complete and in one spelling."""
+    return given.model_dump(mode="json", include=set(SETTINGS))
+
+
+async def checked_numbers(session: AsyncSession, phones: Sequence[str]) -> list[UUID]:
+    """The ids of caller numbers. Raises Invalid naming those that this workspace has not."""
+    owned = await catalog.owned_numbers(session, phones)
+    errors = [
+        FieldError(
+            field=f"caller_numbers[{n}]",
+            code="caller_number_not_owned" if phone not in owned else "repeated",
+            message="This workspace has no such caller number" if phone not in owned else "This number is given twice",
+        )
+        for n, phone in enumerate(phones)
+        if phone not in owned or phone in phones[:n]
+    ]
+    if errors:
+        raise Invalid(errors)
+    return [owned[phone] for phone in phones]
+
+
+async def agent_problem(session: AsyncSession, agent_id: UUID) -> FieldError | None:
+    """Why this agent cannot be used, or None."""
+    agent = await catalog.read(session, Agent, agent_id)
+    if agent is None or agent["archived_at"] is not None:
+        return FieldError(field="agent_id", code="unknown_agent", message="There is no such agent")
+    if not agent["active"]:
+        return FieldError(field="agent_id", code="agent_inactive", message="The agent is not active")
+    return None
+
+
+def schedule_problems(settings: Mapping[str, Any], now: datetime, timing: Timing) -> list[FieldError]:
+    """What is wrong with the time that a campaign has, whoever is called."""
+    rules = rules_from_json(settings)
+    if rules.end_at is not None and rules.end_at <= now:
+        return [FieldError(field="schedule.end_at", code="in_the_past", message="end_at has passed")]
+    zones = _EVERYWHERE if rules.hours.zone == PROSPECT_ZONE else (None,)
+    if rules.end_at is not None and not any(opens(rules, zone, now, timing) for zone in zones):
+        return [never_opens()]
+    if rules.hours.zone != PROSPECT_ZONE and not opens(rules, None, now, timing):
+        return [never_opens()]
+    return []
+
+
+def never_opens() -> FieldError:
+    return FieldError(
+        field="calling_hours.windows",
+        code="never_opens",
+        message="No calling window opens between start_at and end_at, or within 14 days",
+    )
+
+
+def opens(rules: CampaignRules, zones: ZoneSet | None, now: datetime, timing: Timing) -> bool:
+    """True when somebody in these zones may be called before ``end_at``."""
+    hours: CallingHours = rules.hours
+    begin = max(now, rules.start_at or now).astimezone(UTC)
+    opening = hours.next_open(begin, timedelta(seconds=timing.window_margin_s), zones)
+    return opening is not None and (rules.end_at is None or opening < rules.end_at)

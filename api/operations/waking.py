@@ -1,0 +1,31 @@
+"""After a commit that makes somebody callable sooner: tell the leg that runs, or the workflow that waits.
+
+A nudge that is lost costs freshness only, since the row is the truth and the sweep looks at it; so it never fails a
+request whose work is done.
+"""
+
+import logging
+from uuid import UUID
+
+from temporalio.service import RPCError
+
+from api.operations.services import Services
+from dialer.store.waking import wake
+
+log = logging.getLogger(__name__)
+
+
+async def wake_campaign(services: Services, workspace_id: UUID, campaign_id: UUID, *, always: bool = False) -> None:
+    """Wake a dispatch leg; nudge the workflow when it was idle, or ``always``."""
+    async with services.database.transaction(workspace_id) as session:
+        idle = await wake(session, campaign_id)
+    if idle or always:
+        await nudge(services, campaign_id)
+
+
+async def nudge(services: Services, campaign_id: UUID) -> None:
+    """Tell the campaign's workflow that its row has changed."""
+    try:
+        await services.workflows.nudge_campaign(campaign_id)
+    except (RPCError, RuntimeError) as error:
+        log.warning("campaign %s could not be nudged: %s", campaign_id, type(error).__name__)

@@ -1,0 +1,51 @@
+"""Launch, pause, resume and stop."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from api.deps import IDEMPOTENT, AuthenticatedRoute, ServicesDep, scope
+from api.operations import campaign_control
+from api.problems import responses
+from api.schemas.campaigns import ControlOut, Launched, LiveCalls
+from dialer.domain.actors import Actor
+
+router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
+Writer = Annotated[Actor, scope("campaigns:write")]
+UNDECIDED = {
+    **responses(404, 409),
+    202: {"model": ControlOut, "description": "Some calls have no answer from the carrier yet: `undecided` of them"},
+}
+
+
+@router.post("/launch", status_code=202, summary="Launch", openapi_extra=IDEMPOTENT, responses=responses(404, 409))
+async def launch_campaign(services: ServicesDep, actor: Writer, campaign: str) -> Launched:
+    """A future ``start_at`` gives ``scheduled``; launching that again starts it now. 422 says why it cannot work."""
+    return await campaign_control.launch_campaign(services, actor, campaign)
+
+
+@router.post("/pause", summary="Pause", openapi_extra=IDEMPOTENT, responses=UNDECIDED)
+async def pause_campaign(
+    services: ServicesDep, actor: Writer, campaign: str, response: Response, given: LiveCalls | None = None
+) -> ControlOut:
+    """When the answer is 200, no new call begins."""
+    return _answer(response, await campaign_control.pause_campaign(services, actor, campaign, given or LiveCalls()))
+
+
+@router.post("/resume", summary="Resume", openapi_extra=IDEMPOTENT, responses=responses(404, 409))
+async def resume_campaign(services: ServicesDep, actor: Writer, campaign: str) -> ControlOut:
+    return await campaign_control.resume_campaign(services, actor, campaign)
+
+
+@router.post("/stop", summary="Stop for good", openapi_extra=IDEMPOTENT, responses=UNDECIDED)
+async def stop_campaign(
+    services: ServicesDep, actor: Writer, campaign: str, response: Response, given: LiveCalls | None = None
+) -> ControlOut:
+    """When the answer is 200, no new call begins, ever."""
+    return _answer(response, await campaign_control.stop_campaign(services, actor, campaign, given or LiveCalls()))
+
+
+def _answer(response: Response, control: ControlOut) -> ControlOut:
+    if control.undecided:
+        response.status_code = 202
+    return control
