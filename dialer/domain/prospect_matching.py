@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
+from dialer.domain.prospect_rows import EXTERNAL_ID_LIMIT
 from dialer.domain.states import ProspectState
 
 DEFAULT_PRIORITY = 5
-MAX_EXTERNAL_ID = 255
 ZONE_UNRESOLVED = "zone_unresolved"
 
 #: How well a zone is known. A blank cell does not replace a better knowledge.
@@ -253,7 +253,7 @@ _PROBLEMS = {
     ),
     "external_id_too_long": (
         "external_id",
-        f"The external_id has more than {MAX_EXTERNAL_ID} characters",
+        f"The external_id has more than {EXTERNAL_ID_LIMIT} characters",
         "Use a shorter identifier",
     ),
     "text_not_storable": (
@@ -266,7 +266,7 @@ _PROBLEMS = {
 
 def _refusals(rows: Sequence[NewProspect]) -> dict[int, str]:
     """The codes of rows that cannot be stored, by index."""
-    found = {i: "external_id_too_long" for i, row in enumerate(rows) if len(row.external_id or "") > MAX_EXTERNAL_ID}
+    found = {i: "external_id_too_long" for i, row in enumerate(rows) if len(row.external_id or "") > EXTERNAL_ID_LIMIT}
     texts = [(row.name, row.external_id, row.extension, row.variables) for row in rows]
     if not _are_surely_storable(texts):
         found.update((i, "text_not_storable") for i, each in enumerate(texts) if not is_storable(each))

@@ -12,9 +12,9 @@ from dialer.store.tables.base import NOW, Base, Tenant, one_of
 
 
 class Import(Tenant):
-    """One uploaded file and how far its reading has come: the next chunk begins after ``rows_read`` rows.
+    """One uploaded file and how far its reading has come: the next chunk begins at byte ``next_offset``.
 
-    Without ``uploaded_at`` its bytes are still arriving.
+    Without ``started_at`` its bytes are still arriving.
     """
 
     __tablename__ = "imports"
@@ -27,12 +27,13 @@ class Import(Tenant):
     shape: Mapped[dict[str, Any] | None]
     rows_total: Mapped[int | None]
     rows_read: Mapped[int] = mapped_column(server_default="0")
+    next_offset: Mapped[int | None]
+    next_row: Mapped[int | None]
     created: Mapped[int] = mapped_column(server_default="0")
     updated: Mapped[int] = mapped_column(server_default="0")
     skipped: Mapped[int] = mapped_column(server_default="0")
     failed: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[dict[str, Any] | None]
-    uploaded_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

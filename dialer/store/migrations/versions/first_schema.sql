@@ -214,7 +214,6 @@ CREATE TABLE imports (
     skipped BIGINT DEFAULT '0' NOT NULL,
     failed BIGINT DEFAULT '0' NOT NULL,
     error JSONB,
-    uploaded_at TIMESTAMP WITH TIME ZONE,
     started_at TIMESTAMP WITH TIME ZONE,
     finished_at TIMESTAMP WITH TIME ZONE,
     workspace_id UUID NOT NULL,
