@@ -16,6 +16,7 @@ PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> None:
     death_signal, parent, uid, gid, niceness = (int(text) for text in arguments[:5])
     program = arguments[5:]
+    os.umask(0o077)  # what the child writes is its own
     if niceness:
         os.nice(niceness)
     if uid >= 0:
