@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hmac
 import secrets
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from hashlib import sha1, sha256
@@ -206,9 +206,9 @@ class Outbox:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._waiting: deque[Message] = deque()
+        self._waiting: list[Message] = []  # never long
         self._busy = False
-        self._arrived = asyncio.Event()
+        self._arrived: asyncio.Event | None = None
 
     def post(self, message: Message) -> None:
         """Hand over one callback; returns at once."""
@@ -220,7 +220,8 @@ class Outbox:
             self._sender.start(self._later(message))
         else:
             self._waiting.append(message)
-            self._arrived.set()
+            if self._arrived is not None:
+                self._arrived.set()
             if not self._busy:
                 self._busy = True
                 self._sender.start(self._drain())
@@ -233,7 +234,7 @@ class Outbox:
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                message = self._waiting.popleft()
+                message = self._waiting.pop(0)
                 if message.fate.reordered:
                     await self._let_one_pass()
                 await self._sender.deliver(message)
@@ -243,11 +244,11 @@ class Outbox:
     async def _let_one_pass(self) -> None:
         """Deliver the next callback first; without a next one the order stays, and nothing is counted."""
         if not self._waiting:
-            self._arrived.clear()
-        try:
-            async with asyncio.timeout(_LAST_WAITS_S * self._sender.behaviour().time_scale):
-                await self._arrived.wait()
-        except TimeoutError:
-            return
+            self._arrived = asyncio.Event()
+            try:
+                async with asyncio.timeout(_LAST_WAITS_S * self._sender.behaviour().time_scale):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
         self._sender.counts["reordered"] += 1
-        await self._sender.deliver(self._waiting.popleft())
+        await self._sender.deliver(self._waiting.pop(0))

@@ -29,7 +29,7 @@ from dialer.simulator.live_calls import HungUp, Instructions, LiveCall, Redirect
 from dialer.simulator.recorder import Recorder
 from dialer.simulator.scripts import Town
 
-_CATCH_UP_S = 0.05
+_CATCH_UP_S = 0.02
 """How much lateness of its own the queue makes good, so that a busy machine keeps the pace."""
 
 

@@ -57,7 +57,7 @@ class LiveCall:
         self.account = account
         self.talked_s = 0.0
         self.ended = asyncio.Event()
-        self.base: Mapping[str, str] = base_fields(call)
+        self._base: Mapping[str, str] | None = None
         self._wires = wires
         self._command: asyncio.Future[Instructions] = asyncio.get_running_loop().create_future()
         self._sequence = 0
@@ -68,6 +68,13 @@ class LiveCall:
     def time_scale(self) -> float:
         """Real seconds per virtual second, as of now."""
         return self._wires.sender.behaviour().time_scale
+
+    @property
+    def base(self) -> Mapping[str, str]:
+        """The fields of every request about this call; made late, since thousands may be queued."""
+        if self._base is None:
+            self._base = base_fields(self.call)
+        return self._base
 
     def command(self, instructions: Instructions) -> None:
         """Interrupt what the call is doing: hang up, or follow other instructions."""
