@@ -123,8 +123,8 @@ def _clean_phone(e164: str) -> Phone | None:
     if _national_prefix(int(plan)).match(national):
         return None
     number = PhoneNumber(int(plan), int(national))
-    region = phonenumbers.region_code_for_number(number)
-    if region is None or not phonenumbers.is_valid_number_for_region(number, region):
+    region = next((each for each in _regions(int(plan)) if phonenumbers.is_valid_number_for_region(number, each)), None)
+    if region is None:
         return None
     if _costly(region).fullmatch(national):
         return None
@@ -282,6 +282,13 @@ _PARSE_CODES: Mapping[int, str] = MappingProxyType(
 # -- patterns of the numbering plans, compiled once ------------------------------------------------------------------
 
 _NEVER = re.compile(r"(?!)")
+
+
+@cache
+def _regions(code: int) -> tuple[str, ...]:
+    """Territories of a calling code in the order in which the parser asks them; services of no country have none."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
+    return tuple(region for region in regions if region in phonenumbers.SUPPORTED_REGIONS)
 
 
 @cache

@@ -136,8 +136,9 @@ def _read_piece(stream: ByteStream) -> bytes:
 
 def _refuse_foreign(head: bytes) -> None:
     code = next((code for magic, code in _FOREIGN if head.startswith(magic)), None)
+    wide = _marked_encoding(head)[1] in ("utf-16-le", "utf-16-be")
     controls = sum(count for byte, count in Counter(head[:4096]).items() if byte < 32 and byte not in b"\0\t\n\r\f\x1b")
-    if code is None and controls * 50 > len(head[:4096]):
+    if code is None and not wide and controls * 50 > len(head[:4096]):
         code = "file_is_binary"
     if code == "file_is_spreadsheet":
         raise FileRefused(
