@@ -26,6 +26,8 @@ class Behaviour(BaseModel):
     queue_limit_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 86_400.0
     """A create that would wait longer in the queue is refused with 22005."""
     late_callback_s: Seconds = 20.0
+    price_delay_s: Seconds = 5.0
+    """How long after its end a call has its price."""
     slow_answer_s: Annotated[float, Field(ge=0, le=120, allow_inf_nan=False)] = 12.0
     """Real seconds: clients time out in real time."""
     owned_numbers: tuple[str, ...] | None = None
@@ -37,7 +39,7 @@ class Behaviour(BaseModel):
     @classmethod
     def _mix_is_a_distribution(cls, mix: dict[PhoneKind, float]) -> dict[PhoneKind, float]:
         if not math.isclose(sum(mix.values()), 1.0, abs_tol=1e-6):
-            raise ValueError("the shares of a mix add up to at most 1")
+            raise ValueError("the shares of a mix must add up to 1")
         return mix
 
     @field_validator("suffixes")

@@ -110,7 +110,8 @@ class Sender:
     def open(self) -> None:
         """Make the connection pool; needs a running event loop."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=512, limit_per_host=128, keepalive_timeout=10),
+            # kept for less long than web servers keep them, or a callback meets a connection that just closed
+            connector=aiohttp.TCPConnector(limit=512, limit_per_host=128, keepalive_timeout=2),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
         )

@@ -58,20 +58,20 @@ class CallsApi:
             raise ApiError(20503)
         if mishap is Mishap.DROP_BEFORE:
             raise Dropped
-        body = render_call(call := world.exchange.place(account, order))
+        body = render_call(call := world.exchange.place(account, order), world.now())
         if mishap is Mishap.ERROR_AFTER:
             raise ApiError(20500)
         if mishap is Mishap.DROP_AFTER:
             raise Dropped
         if mishap is Mishap.SLOW_AFTER:
             await asyncio.sleep(world.behaviour.slow_answer_s)
-            body = render_call(call)
+            body = render_call(call, world.now())
         return JSONResponse(body, status_code=201)
 
     async def fetch(self, request: Request) -> Response:
         """One call."""
         call = call_of(self._world, request, account_of(self._world, request))
-        return JSONResponse(render_call(call))
+        return JSONResponse(render_call(call, self._world.now()))
 
     async def list_calls(self, request: Request) -> Response:
         """Calls that match the filters, newest first."""
@@ -82,10 +82,10 @@ class CallsApi:
         skipped = 0 if "PageToken" in request.query_params else page * size
         calls = list(islice(found, skipped, skipped + size + 1))
         more, calls = len(calls) > size, calls[:size]
-        paging = ("Page", "PageSize", "PageToken")
+        paging, now = ("Page", "PageSize", "PageToken"), world.now()
         body = render_page(
             "calls",
-            [render_call(call) for call in calls],
+            [render_call(call, now) for call in calls],
             path=request.url.path,
             filters=[(k, v) for k, v in request.query_params.multi_items() if k not in paging],
             page=page,
@@ -117,7 +117,7 @@ class CallsApi:
             await world.exchange.hang_up(call, even_answered=status == "completed")
         elif voice or twiml:
             world.exchange.redirect(call, Instructions(voice=voice, twiml=twiml))
-        return JSONResponse(render_call(call))
+        return JSONResponse(render_call(call, self._world.now()))
 
     async def delete(self, request: Request) -> Response:
         """Remove the record of a call that is over; the ledger keeps it."""

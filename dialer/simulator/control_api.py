@@ -1,4 +1,17 @@
-"""``/_sim``: what really happened, and how everything behaves. No authentication: it listens on loopback."""
+"""``/_sim``: what really happened, and how everything behaves. No authentication: it listens on loopback.
+
+GET    /_sim/calls             every accepted create, oldest first
+DELETE /_sim/calls             empty the ledger and the statistics; attempts count from 0 again
+GET    /_sim/stats             counts by status, peaks, callbacks
+GET    /_sim/behaviour         all knobs (see ``Behaviour``)
+PUT    /_sim/behaviour         some knobs; those left out stay
+GET    /_sim/phones            the scripted phones
+PUT    /_sim/phones/{e164}     {"behaviour": "busy"}, {"behaviour": {"status": "failed", "sip": 603}} or
+                               {"behaviours": ["no_answer", "human"]}, one per attempt (see ``PhoneScript``)
+DELETE /_sim/phones[/{e164}]   forget the script of one phone, or all
+PUT    /_sim/accounts/{sid}    {"status": "suspended"}, {"auth_token", "api_keys", "shared_key"}
+GET    /health                 alive
+"""
 
 import asyncio
 import json

@@ -13,7 +13,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dialer.simulator.accounts import Account
@@ -263,6 +263,9 @@ class Exchange:
         self._enter(call, status)
         call.ended_at, call.sip_code, call.error_code = call.updated_at, sip, error
         call.duration_s = math.ceil(live.talked_s - 1e-9) if call.answered_at else 0
+        if call.answered_at is not None:
+            behaviour = self._behaviour()
+            call.priced_at = call.ended_at + timedelta(seconds=behaviour.price_delay_s * behaviour.time_scale)
         self._recorder.stop_all(live)
         if call.dialed_at is not None:
             self._ledger.hung_up()

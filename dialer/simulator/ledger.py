@@ -50,6 +50,7 @@ class Call:
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
+    priced_at: datetime | None = None
     duration_s: int | None = None
     answered_by: str | None = None
     sip_code: int | None = None

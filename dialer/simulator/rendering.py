@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import urlencode
 
 from dialer.simulator.accounts import Account
-from dialer.simulator.ledger import TERMINAL, Call, Recording
+from dialer.simulator.ledger import Call, Recording
 
 VERSION = "2010-04-01"
 _NANP = re.compile(r"\+1([0-9]{3})([0-9]{3})([0-9]{4})")
@@ -20,8 +20,11 @@ _CALL_PARTS = (
 _PRICE_PER_MINUTE = "0.01400"
 
 
-def render_call(call: Call) -> dict[str, object]:
-    """A call resource. Times are RFC 2822, ``duration`` and ``price`` strings, ``queue_time`` milliseconds."""
+def render_call(call: Call, now: datetime) -> dict[str, object]:
+    """A call resource as it is ``now``: prices come late.
+
+    Times are RFC 2822, ``duration`` and ``price`` strings, ``queue_time`` milliseconds.
+    """
     uri = f"/{VERSION}/Accounts/{call.account_sid}/Calls/{call.sid}"
     return {
         "account_sid": call.account_sid,
@@ -39,7 +42,7 @@ def render_call(call: Call) -> dict[str, object]:
         "group_sid": None,
         "parent_call_sid": None,
         "phone_number_sid": "PN" + hashlib.md5(call.from_.encode(), usedforsecurity=False).hexdigest(),
-        "price": _price(call),
+        "price": _price(call, now),
         "price_unit": "USD",
         "queue_time": str(call.queue_time_ms),
         "sid": call.sid,
@@ -149,9 +152,9 @@ def _time(at: datetime | None) -> str | None:
     return format_datetime(at) if at is not None else None
 
 
-def _price(call: Call) -> str | None:
-    """Only answered calls are billed, each begun minute."""
-    if call.status not in TERMINAL or not call.answered_at:
+def _price(call: Call, now: datetime) -> str | None:
+    """Only answered calls are billed, each begun minute, some time after their end."""
+    if call.priced_at is None or now < call.priced_at:
         return None
     minutes = max(-(-(call.duration_s or 0) // 60), 1)
     return f"-{minutes * float(_PRICE_PER_MINUTE):.5f}"

@@ -21,7 +21,20 @@ async def test_a_created_call_is_queued_and_ends_completed():
         assert fetched.start_time is not None
         assert fetched.end_time is not None
         assert int(fetched.duration) >= 1
-        assert fetched.price == "-0.01400"
+        assert fetched.price is None, "prices come late"
+
+
+async def test_only_answered_calls_are_billed_each_begun_minute_and_late():
+    async with line(price_delay_s=0) as it:
+        await it.script(status="completed", ring_s=0, talk_s=61)
+        it.customer.twiml = "<Response><Pause length='90'/></Response>"
+        answered = await it.place()
+        await it.customer.until_ended()
+        await it.script(status="busy")
+        busy = await it.place()
+        await it.customer.until_ended(2)
+        assert (await it.sdk.calls(answered.sid).fetch_async()).price == "-0.02800"
+        assert (await it.sdk.calls(busy.sid).fetch_async()).price is None
 
 
 async def test_initiated_is_never_a_status_of_the_resource():
