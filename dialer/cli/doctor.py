@@ -1,2 +1,67 @@
-def doctor() -> None:
-    """Look."""
+"""``dialer doctor``."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import typer
+from pydantic import ValidationError
+from rich.table import Table
+from rich.text import Text
+
+from dialer.cli.campaigns import HomeOption
+from dialer.client.api import DEFAULT_HOME, ApiClient, NoStack
+from dialer.settings import Settings
+from dialer.stack.doctor import Finding, examine
+from dialer.stack.home import read_json
+from dialer.terminal import errors, output
+
+
+def doctor(home: HomeOption = DEFAULT_HOME) -> None:
+    """Check database, Temporal, carrier, clocks and the public address, and say how to mend what is not well."""
+    _take_over(home.expanduser())
+    try:
+        settings = Settings.from_env()
+    except ValidationError as error:
+        missing = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+        errors().print(f"no stack runs in {home}, and the environment does not say where the parts are: {missing}")
+        raise typer.Exit(1) from error
+    try:
+        api = ApiClient.of_home(home)
+    except NoStack:
+        api = None
+    findings = asyncio.run(examine(settings, api))
+    output().print(_table(findings))
+    raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+
+
+def _take_over(home: Path) -> None:
+    """Where the environment is silent, the stack that runs in ``home`` says where its parts are."""
+    described = read_json(home / "stack.json")
+    if described is None:
+        return
+    known = {
+        "DIALER_DATABASE_URL": described["database_url"],
+        "TEMPORAL_ADDRESS": described["temporal_address"],
+        "DIALER_PUBLIC_URL": described["api_url"],
+    }
+    secrets = read_json(home / "secrets.json")
+    if described["simulator_url"] and not os.environ.get("TWILIO_ACCOUNT_SID"):
+        known |= {
+            "DIALER_CARRIER_URL": described["simulator_url"],
+            "TWILIO_ACCOUNT_SID": secrets["simulator_account_sid"],
+            "TWILIO_AUTH_TOKEN": secrets["simulator_auth_token"],
+        }
+    for name, value in known.items():
+        if value and not os.environ.get(name):
+            os.environ[name] = value
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        mark = Text("✓", style="green") if finding.well else Text("✗", style="red")
+        table.add_row(mark, Text(finding.name), Text(finding.detail))
+        if not finding.well:
+            table.add_row("", "", Text(finding.fix, style="yellow"))
+    return table
