@@ -114,7 +114,6 @@ def dial_worker(parts: Parts) -> Worker:
         parts.database,
         parts.carriers,
         parts.workflows,
-        clock=settings.clock,
         timing=settings.timing,
         public_url=settings.public_url,
     )

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
@@ -23,7 +23,6 @@ from dialer.carriers.base import (
     Refused,
 )
 from dialer.carriers.twilio import digits_for_extension
-from dialer.clock import Clock
 from dialer.domain.call_results import CallEnded
 from dialer.domain.dispositions import CONFIGURATION_CODES, Disposition, disposition_of_refusal, refusal_pauses_campaign
 from dialer.domain.states import PausedReason
@@ -73,14 +72,12 @@ class DialActivities:
         carriers: Carriers,
         workflows: Workflows,
         *,
-        clock: Clock,
         timing: Timing,
         public_url: str | None,
     ) -> None:
         self._database = database
         self._carriers = carriers
         self._workflows = workflows
-        self._clock = clock
         self._timing = timing
         self._public_url = public_url
         self._reconciler = Reconciler(database, carriers, timing=timing)
@@ -95,13 +92,14 @@ class DialActivities:
         workspace_id, call_id = call.ids
         if not await self._take_turn(workspace_id, call_id):
             return await self._over(workspace_id, call_id)
+        began = steady_seconds()
         async with self._database.transaction(workspace_id) as session:
             gate = await pass_gate(session, call_id, self._timing)
         if isinstance(gate, GateClosed):
             if gate.touched:
                 await self._wake_of(workspace_id, call_id)
             return await self._over(workspace_id, call_id)
-        return await self._dial(call_id, gate)
+        return await self._dial(call_id, gate, began)
 
     @activity.defn
     async def reconcile_call(self, call: CallRef) -> CallEnded:
@@ -124,7 +122,7 @@ class DialActivities:
             await asyncio.sleep(turn.wait_s)
         return True
 
-    async def _dial(self, call_id: UUID, gate: GatePassed) -> PlacedCall:
+    async def _dial(self, call_id: UUID, gate: GatePassed, gate_began: float) -> PlacedCall:
         if self._public_url is None:
             # No callback could reach us. A launch is refused then; this is for what was launched before.
             return await self._give_back(call_id, gate, "no_public_url")
@@ -142,7 +140,7 @@ class DialActivities:
         )
 
         def may_still_dial() -> None:
-            if self._clock.now() - gate.gated_at > timedelta(seconds=self._timing.gate_age_s):
+            if steady_seconds() - gate_began > self._timing.gate_age_s:
                 raise GateTooOld
 
         try:
@@ -230,3 +228,8 @@ class DialActivities:
             idle = campaign_id is not None and await wake(session, campaign_id)
         if campaign_id is not None and idle:
             await self._workflows.nudge_campaign(campaign_id)
+
+
+def steady_seconds() -> float:
+    """A clock that nobody sets, and that goes on while the process or the machine is frozen."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
