@@ -1,7 +1,6 @@
 """Who may call: account SIDs, their secrets, and the keys that callbacks are signed with."""
 
 import base64
-import binascii
 import hmac
 from dataclasses import dataclass, field
 from typing import Literal
@@ -70,7 +69,7 @@ def _basic(authorization: str | None) -> tuple[str, str]:
         raise ApiError(20003)
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # neither base64 nor UTF-8
         raise ApiError(20003) from error
     if not colon:
         raise ApiError(20003)

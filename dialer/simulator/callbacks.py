@@ -70,7 +70,7 @@ def delivery_rules(url: str) -> tuple[str, DeliveryRules]:
 
     def number(name: str, default: float, low: int, high: int) -> float:
         text = asked.get(name, "")
-        return min(max(int(text), low), high) if text.isascii() and text.isdigit() else default
+        return min(max(int(text), low), high) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
     policies = frozenset(asked.get("rp", "ct").split(","))
     return address, DeliveryRules(

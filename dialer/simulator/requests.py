@@ -1,5 +1,6 @@
 """What every endpoint does first: who asks, and what is in the form."""
 
+import re
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from dialer.simulator.ledger import Call
 from dialer.simulator.world import World
 
 _MAX_FORM = 64 * 1024
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def account_of(world: World, request: Request) -> Account:
@@ -40,6 +42,6 @@ async def form_of(request: Request) -> Form:
 def page_of(request: Request) -> tuple[int, int]:
     """``Page`` and ``PageSize`` of a list. Sizes over 1000 mean 1000."""
     page, size = request.query_params.get("Page", "0"), request.query_params.get("PageSize", "50")
-    if not (page.isascii() and page.isdigit() and size.isascii() and size.isdigit()) or int(size) < 1:
+    if not (_NUMBER.fullmatch(page) and _NUMBER.fullmatch(size)) or int(size) < 1:
         raise ApiError(20001, "Invalid paging")
     return int(page), min(int(size), 1000)

@@ -92,14 +92,20 @@ def _step(verb: ElementTree.Element, address: str) -> Step | None:
 def _length(verb: ElementTree.Element) -> float:
     match verb.tag:
         case "Say":
-            return len(_text(verb).split()) / _WORDS_PER_SECOND * _number(verb.attrib, "loop", 1.0)
+            return _repeated(verb, len(_text(verb).split()) / _WORDS_PER_SECOND)
         case "Play":
             digits = verb.attrib.get("digits")
-            return len(digits) * 0.25 if digits else _FILE_S * _number(verb.attrib, "loop", 1.0)
+            return len(digits) * 0.25 if digits else _repeated(verb, _FILE_S)
         case "Pause":
             return _number(verb.attrib, "length", 1.0)
         case _:
             return 0.0
+
+
+def _repeated(verb: ElementTree.Element, seconds: float) -> float:
+    """``loop`` times as long; zero times means for ever."""
+    times = _number(verb.attrib, "loop", 1.0)
+    return seconds * times if times else _LONG_S
 
 
 def _action(attributes: Mapping[str, str], address: str) -> Webhook:

@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
+from yarl import URL
 
 from tests.simulator.lines import ACCOUNT, CALLER, PERSON, TOKEN, CheckedHttpClient, line
 
@@ -291,3 +292,40 @@ async def test_unknown_paths_and_methods_are_answered_in_twilios_shape():
             assert (response.status, (await response.json())["code"]) == (404, 20404)
         async with it.session.put(f"{it.url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json") as response:
             assert (response.status, (await response.json())["code"]) == (405, 20004)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "Calls.json?PageSize=0", None, 400),
+        ("GET", "Calls.json?Page=-1", None, 400),
+        ("GET", "Calls.json?Page=" + "9" * 30, None, 400),
+        ("GET", "Calls.json?Page=999999999", None, 200),
+        ("GET", "Calls.json?PageSize=5000", None, 200),
+        ("GET", "Calls.json?PageToken=PAnothing", None, 400),
+        ("GET", "Calls.json?Status=dialing", None, 400),
+        ("GET", "Calls.json?StartTime=yesterday", None, 400),
+        ("GET", "Calls.json?StartTime%3E=2026-11-21", None, 200),
+        ("GET", "Calls/CAnothing.json", None, 404),
+        ("GET", "Recordings/REnothing.json", None, 404),
+        ("POST", "Calls.json", b"\xff\xfe=1", 400),
+        ("POST", "Calls.json", b"To=" + b"1" * 70_000, 400),
+        ("POST", "Calls.json", b"&&&&==", 400),
+    ],
+)
+async def test_odd_requests_are_answered_in_twilios_shape(method, path, body, status):
+    async with line() as it:
+        headers = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT, TOKEN)}
+        address = URL(f"{it.url}/2010-04-01/Accounts/{ACCOUNT}/{path}", encoded=True)
+        async with it.session.request(method, address, data=body, headers=headers) as response:
+            assert response.status == status
+            if status >= 400:
+                assert (await response.json()).keys() == {"code", "message", "more_info", "status"}
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic \xe9", "Basic " + "YWJj", "Bearer x", "Basic /w=="])
+async def test_credentials_that_are_none_are_refused(header):
+    async with line() as it:
+        address = f"{it.url}/2010-04-01/Accounts/{ACCOUNT}.json"
+        async with it.session.get(address, headers={"Authorization": header}) as response:
+            assert response.status == 401

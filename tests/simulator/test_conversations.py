@@ -99,6 +99,8 @@ async def test_sending_digits_switches_detection_off():
     ("twiml", "seconds"),
     [
         ("<Response/>", 0),
+        ("<Response><Say/></Response>", 0),
+        ("<Response><Say loop='0'>For ever</Say></Response>", 600),
         ("<Response><Say>one two three four five six seven eight nine ten</Say></Response>", 4),
         ("<Response><Pause/><Pause length='9'/></Response>", 10),
         ("<Response><Play>https://example.com/a.mp3</Play></Response>", 5),
