@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ LINE_LIMIT = 128 * 1024
 
 RECORD_LINES = 500
 """Lines that one quoted field may run over before its quote counts as not closed."""
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
 
 Problem = Literal["row_too_long", "row_quote", "row_nul", "row_undecodable"]
 
@@ -116,7 +119,8 @@ class RecordReader:
         return Record(row=row, text=text, width=width, problem=problem)
 
     def _undecodable(self, text: str) -> bool:
-        return "\ufffd" in text if self._wide else any("\udc80" <= sign <= "\udcff" for sign in text)
+        # In UTF-16 the decoder writes the replacement character, which a file may hold for itself: no telling.
+        return not self._wide and _UNDECODED.search(text) is not None
 
     def _long_record(self, line: str) -> Record:
         """Skip to the line's end, piece by piece."""

@@ -140,7 +140,10 @@ def test_the_quick_way_for_clean_numbers_agrees_with_the_parser(region, kind, ta
         return
     whole = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
     written = whole[: len(whole) - len(tail)] + tail
-    number = phonenumbers.parse(written)
+    try:
+        number = phonenumbers.parse(written)
+    except phonenumbers.NumberParseException:
+        number = phonenumbers.PhoneNumber()
     costly = (phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST)
     dialable = phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) not in costly
     try:
