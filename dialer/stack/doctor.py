@@ -49,7 +49,7 @@ async def examine(settings: Settings, api: ApiClient | None) -> list[Finding]:
         asyncio.to_thread(_database, settings),
         _temporal(),
         asyncio.to_thread(_carrier, api),
-        _public_url(settings),
+        check_public_address(settings),
     )
     clock = await _carrier_clock(settings)
     return [*database, *temporal, *carrier, *clock, *public]
@@ -224,7 +224,7 @@ async def _carrier_clock(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _public_url(settings: Settings) -> list[Finding]:
+async def check_public_address(settings: Settings) -> list[Finding]:
     """Sends what the carrier would send, about a call that does not exist."""
     name = "public address"
     base, sid, token = settings.public_url, settings.twilio_account_sid, settings.twilio_auth_token
