@@ -143,7 +143,7 @@ async def begin(
     """Store what a look through the file has found; the first one counts. None when the import no longer runs."""
     sql = """
         UPDATE imports SET shape = coalesce(shape, CAST(:shape AS jsonb)), rows_total = coalesce(rows_total, :total),
-            next_offset = coalesce(next_offset, :offset), next_row = coalesce(next_row, :row),
+            next_offset = coalesce(next_offset, :offset), next_row = coalesce(next_row, :row)
         WHERE id = :id AND status = 'running' RETURNING *"""
     parameters = {
         "id": import_id,

@@ -1,0 +1,253 @@
+"""Uploaded files to prospects, on the ``bulk`` queue: look through the file, write its rows, finish.
+
+PostgreSQL keeps the place where the import stands, in the same transaction as the rows before it. So every activity
+here may be tried again at any point, by another process, and goes on from there.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn, cast
+from uuid import UUID
+
+import psycopg
+from sqlalchemy.exc import DataError, DBAPIError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.ports import Workflows
+from dialer import prospect_file
+from dialer.domain.states import ImportStatus
+from dialer.prospect_file import FileRefused, FileShape, Position, ReadOptions
+from dialer.store import imports
+from dialer.store.database import Database
+from dialer.store.import_chunks import Chunk, Place, Recorded, record_chunk
+from dialer.store.import_files import open_pieces
+from dialer.store.imports import ImportConflict, ImportRecord
+from dialer.store.prospect_writes import CampaignClosed
+from dialer.store.waking import wake
+
+HEARTBEAT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRef:
+    """Which import, of which campaign."""
+
+    workspace_id: str
+    import_id: str
+    campaign_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportProgress:
+    """How far an import has come; ``rows_total`` is an estimate until it has ended."""
+
+    status: str = ImportStatus.RUNNING.value
+    rows_total: int | None = None
+    rows_read: int = 0
+    created: int = 0
+    updated: int = 0
+    skipped: int = 0
+    failed: int = 0
+    at_end: bool = False
+
+
+class ImportActivities:
+    """A leg of writing lasts ``leg_s`` seconds, so that the workflow can show progress now and then."""
+
+    def __init__(
+        self, database: Database, workflows: Workflows, *, leg_s: float = 20.0, chunk_rows: int = 2000
+    ) -> None:
+        self._database = database
+        self._workflows = workflows
+        self._leg_s = leg_s
+        self._chunk_rows = chunk_rows
+
+    @activity.defn
+    async def scan_file(self, ref: ImportRef) -> ImportProgress:
+        """Read the file once and learn what it is. A file that cannot be imported fails the import, nothing written."""
+        with no_values_in_failures():
+            record = await self._read(ref)
+            if record.status is not ImportStatus.RUNNING or record.shape is not None:
+                return _progress(record)
+            options = await self._options(ref, record)
+            async with _heartbeats(lambda: _progress(record)):
+                try:
+                    shape = await asyncio.to_thread(self._scan, ref, options)
+                except FileRefused as refused:
+                    await self._fail(ref, refused.code, refused.message, refused.suggestion, refused.column)
+            async with self._database.transaction(UUID(ref.workspace_id)) as session:
+                begun = await imports.begin(
+                    session,
+                    record.id,
+                    shape=asdict(shape),
+                    rows_total=shape.rows_total,
+                    next_offset=shape.start.offset,
+                    next_row=shape.start.row,
+                )
+            return _progress(begun or await self._read(ref))
+
+    @activity.defn
+    async def write_rows(self, ref: ImportRef) -> ImportProgress:
+        """Write rows from where the import stands, for one leg or to the end of the file."""
+        with no_values_in_failures():
+            record = await self._read(ref)
+            if record.status is not ImportStatus.RUNNING:
+                return _progress(record)
+            options = await self._options(ref, record)
+            ends = asyncio.get_running_loop().time() + self._leg_s
+            async with _heartbeats(lambda: _progress(record)), aclosing(self._chunks(ref, record, options)) as chunks:
+                async for chunk in chunks:
+                    recorded = await self._record(ref, record, chunk)
+                    if recorded is None:
+                        return _progress(await self._read(ref))
+                    record = recorded.record
+                    if recorded.due:
+                        await self._wake(ref)
+                    if asyncio.get_running_loop().time() >= ends:
+                        return _progress(record)
+            return _progress(record, at_end=True)
+
+    @activity.defn
+    async def finish_import(self, ref: ImportRef) -> ImportProgress:
+        """All rows are read: the import is completed, and its campaign may be."""
+        return await self._end(ref, imports.finish)
+
+    @activity.defn
+    async def cancel_import(self, ref: ImportRef) -> ImportProgress:
+        """Somebody cancelled the workflow: no more is written, what is written stays."""
+        return await self._end(ref, imports.cancel)
+
+    # -- the file ------------------------------------------------------------------------------------------------------
+
+    async def _options(self, ref: ImportRef, record: ImportRecord) -> ReadOptions:
+        async with self._database.transaction(UUID(ref.workspace_id)) as session:
+            region = await imports.default_region(session, record)
+        mapping = cast("dict[str, str] | None", record.options.get("mapping"))
+        return ReadOptions(mapping=mapping or {}, default_region=region, chunk_rows=self._chunk_rows)
+
+    def _scan(self, ref: ImportRef, options: ReadOptions) -> FileShape:
+        with open_pieces(self._database, UUID(ref.workspace_id), UUID(ref.import_id)) as stream:
+            return prospect_file.scan(stream, options)
+
+    async def _chunks(self, ref: ImportRef, record: ImportRecord, options: ReadOptions) -> AsyncGenerator[Chunk]:
+        """The file's chunks, each read in a thread while the one before it is written."""
+        start = Position(offset=record.next_offset or 0, row=record.next_row or 1)
+        stream = await asyncio.to_thread(
+            open_pieces, self._database, UUID(ref.workspace_id), UUID(ref.import_id), start.offset
+        )
+        chunks = prospect_file.read_chunks(stream, _shape(record), options, start)
+        reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+        try:
+            while (read := await asyncio.shield(reading)) is not None:
+                reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+                yield Chunk(start=_place(read.start), end=_place(read.end), rows=read.rows, errors=read.errors)
+        finally:
+            # A thread cannot be interrupted, so its stream is closed once it is out of it.
+            await asyncio.wait([reading])
+            await asyncio.to_thread(stream.close)
+            if not reading.cancelled():
+                reading.exception()
+
+    # -- the database --------------------------------------------------------------------------------------------------
+
+    async def _read(self, ref: ImportRef) -> ImportRecord:
+        """The import, unless it has failed already: then the workflow fails in the same way as the first time."""
+        async with self._database.transaction(UUID(ref.workspace_id)) as session:
+            record = await imports.read_import(session, UUID(ref.import_id))
+        if record is None:
+            raise ApplicationError("the import is deleted", type="import_deleted", non_retryable=True)
+        if record.status is ImportStatus.FAILED and record.error is not None:
+            raise ApplicationError(record.error["message"], type=record.error["code"], non_retryable=True)
+        return record
+
+    async def _record(self, ref: ImportRef, record: ImportRecord, chunk: Chunk) -> Recorded | None:
+        """Write a chunk. None when the import no longer runs."""
+        try:
+            async with self._database.transaction(UUID(ref.workspace_id)) as session:
+                return await record_chunk(session, record, chunk)
+        except ImportConflict:
+            return None
+        except CampaignClosed as closed:
+            message = f"The campaign is {closed.current_status}: nobody can be added to it"
+            await self._fail(ref, "campaign_closed", message, "Upload the file to another campaign", None)
+        except DataError:
+            # The same rows would be refused for ever.
+            message = f"PostgreSQL cannot store the rows from {chunk.start.row} to {chunk.end.row - 1}"
+            await self._fail(ref, "rows_not_storable", message, "Look for damaged text in these rows", None)
+
+    async def _fail(self, ref: ImportRef, code: str, message: str, suggestion: str, column: str | None) -> NoReturn:
+        async with self._database.transaction(UUID(ref.workspace_id)) as session:
+            await imports.fail(
+                session, UUID(ref.import_id), code=code, message=message, suggestion=suggestion, column=column
+            )
+        await self._wake(ref)
+        # The column's name stays in PostgreSQL: it comes from the file and may be anything.
+        raise ApplicationError(message, type=code, non_retryable=True) from None
+
+    async def _end(self, ref: ImportRef, end: Callable[..., Coroutine[Any, Any, bool]]) -> ImportProgress:
+        with no_values_in_failures():
+            async with self._database.transaction(UUID(ref.workspace_id)) as session:
+                await end(session, UUID(ref.import_id))
+            await self._wake(ref)
+            return _progress(await self._read(ref))
+
+    async def _wake(self, ref: ImportRef) -> None:
+        """New people are dialed at once, and a campaign that only waited for the import completes."""
+        async with self._database.transaction(UUID(ref.workspace_id)) as session:
+            idle = await wake(session, UUID(ref.campaign_id))
+        if idle:
+            await self._workflows.nudge_campaign(UUID(ref.campaign_id))
+
+
+@contextmanager
+def no_values_in_failures() -> Generator[None]:
+    """Only the kind of a failure is told: failures go into Temporal's history, and PostgreSQL's messages quote rows."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise ApplicationError(f"PostgreSQL: {type(error.orig).__name__}", type="DatabaseFailure") from None
+    except psycopg.Error as error:
+        raise ApplicationError(f"PostgreSQL: {type(error).__name__}", type="DatabaseFailure") from None
+
+
+@asynccontextmanager
+async def _heartbeats(progress: Callable[[], ImportProgress]) -> AsyncGenerator[None]:
+    """Tell Temporal every two seconds that this process lives, and how far it is."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat(progress())
+            await asyncio.sleep(HEARTBEAT_S)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+def _place(position: Position) -> Place:
+    return Place(offset=position.offset, row=position.row)
+
+
+def _shape(record: ImportRecord) -> FileShape:
+    stored: dict[str, Any] = dict(record.shape or {})
+    stored["columns"] = tuple(stored["columns"])
+    stored["start"] = Position(**stored["start"])
+    return FileShape(**stored)
+
+
+def _progress(record: ImportRecord, *, at_end: bool = False) -> ImportProgress:
+    return ImportProgress(
+        status=record.status.value,
+        rows_total=record.rows_total,
+        rows_read=record.rows_read,
+        created=record.created,
+        updated=record.updated,
+        skipped=record.skipped,
+        failed=record.failed,
+        at_end=at_end,
+    )

@@ -1,0 +1,318 @@
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.imports import ImportActivities, ImportProgress
+from dialer.domain.call_results import CallEnded
+from dialer.store import imports
+from dialer.store.database import Database
+from tests.store.worlds import World, make_world
+from workflows.options import BULK_QUEUE, CONTROL_QUEUE
+from workflows.prospect_import import ImportInput, ProspectImportWorkflow
+
+PHONES = [f"+1650555{n:04}" for n in range(100, 200)]
+FILE = "Phone,Name\n" + "".join(f"{phone},P{n}\n" for n, phone in enumerate(PHONES))
+
+
+@dataclass
+class Nudged:
+    """Other workflows, as far as imports know them. ``before`` runs ahead of each nudge."""
+
+    campaigns: list[UUID] = field(default_factory=list[UUID])
+    before: Callable[[], Awaitable[None]] | None = None
+
+    async def nudge_campaign(self, campaign_id: UUID) -> None:
+        self.campaigns.append(campaign_id)
+        if self.before is not None:
+            await self.before()
+
+    async def start_calls(self, calls: Any) -> None:
+        raise AssertionError("imports place no calls")
+
+    async def start_campaign(self, workspace_id: UUID, campaign_id: UUID, name: str) -> None:
+        raise AssertionError("imports start no campaign")
+
+    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID) -> None:
+        raise AssertionError("imports start no import")
+
+    async def call_ended(self, call_id: UUID, ended: CallEnded) -> None:
+        raise AssertionError("imports end no calls")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, pool_size=4)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    return await make_world(database, status="running")
+
+
+@pytest.fixture
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    beside = Path(sys.executable).with_name("temporal-test-server")
+    server = str(beside) if beside.exists() else shutil.which("temporal-test-server")
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=server) as environment:
+        yield environment
+
+
+@asynccontextmanager
+async def workers(
+    environment: WorkflowEnvironment, database: Database, workflows: Nudged, **settings: Any
+) -> AsyncIterator[None]:
+    """Both queues as in production, with small chunks."""
+    activities = ImportActivities(database, workflows, **{"chunk_rows": 10, **settings})
+    control = Worker(
+        environment.client,
+        task_queue=CONTROL_QUEUE,
+        workflows=[ProspectImportWorkflow],
+        workflow_failure_exception_types=[Exception],
+    )
+    bulk = Worker(
+        environment.client,
+        task_queue=BULK_QUEUE,
+        activities=[
+            activities.scan_file,
+            activities.write_rows,
+            activities.finish_import,
+            activities.cancel_import,
+        ],
+    )
+    async with control, bulk:
+        yield
+
+
+async def upload(world: World, content: str | bytes = FILE, **options: Any) -> UUID:
+    data = content.encode() if isinstance(content, str) else content
+    async with world.database.transaction(world.workspace_id) as session:
+        import_id = await imports.create_import(
+            session, workspace_id=world.workspace_id, campaign_id=world.campaign_id, filename="f", options=options
+        )
+        for position in range(0, len(data), 1000):
+            await imports.append_piece(session, import_id, position // 1000, data[position : position + 1000])
+        await imports.finish_upload(session, import_id)
+    return import_id
+
+
+async def start(
+    environment: WorkflowEnvironment, world: World, import_id: UUID
+) -> WorkflowHandle[ProspectImportWorkflow, ImportProgress]:
+    order = ImportInput(
+        workspace_id=str(world.workspace_id), import_id=str(import_id), campaign_id=str(world.campaign_id)
+    )
+    return await environment.client.start_workflow(
+        ProspectImportWorkflow.run, order, id=f"import-{import_id}", task_queue=CONTROL_QUEUE
+    )
+
+
+async def stored(world: World, import_id: UUID) -> imports.ImportRecord:
+    async with world.database.transaction(world.workspace_id) as session:
+        record = await imports.read_import(session, import_id)
+    assert record is not None
+    return record
+
+
+def counts(progress: ImportProgress | imports.ImportRecord) -> tuple[int, ...]:
+    return progress.rows_read, progress.created, progress.updated, progress.skipped, progress.failed
+
+
+async def make_idle(world: World) -> None:
+    await world.run("UPDATE campaigns SET idle_until = dialer_now() + interval '1 hour' WHERE id = :c")
+
+
+async def test_a_file_becomes_prospects_and_its_campaign_is_woken(
+    environment: WorkflowEnvironment, world: World
+) -> None:
+    await make_idle(world)
+    workflows = Nudged()
+    import_id = await upload(world, FILE + "not a number,X\n" + f"{PHONES[0]},again\n")
+    async with workers(environment, world.database, workflows):
+        handle = await start(environment, world, import_id)
+        result = await handle.result()
+        shown = await handle.query(ProspectImportWorkflow.progress)
+    assert counts(result) == (102, 100, 0, 1, 1)
+    assert result.status == "completed"
+    assert shown == result
+    assert await world.tally() == {"ready": 100}
+    assert workflows.campaigns == [world.campaign_id]
+    record = await stored(world, import_id)
+    assert (record.rows_total, record.shape is not None) == (102, True)
+    (error,) = await world.read("SELECT * FROM import_errors")
+    assert (error.row, error.column, error.value) == (102, "Phone", "not a number")
+
+
+async def test_the_same_file_again_changes_nothing(environment: WorkflowEnvironment, world: World) -> None:
+    async with workers(environment, world.database, Nudged()):
+        await (await start(environment, world, await upload(world))).result()
+        result = await (await start(environment, world, await upload(world))).result()
+    assert counts(result) == (100, 0, 0, 100, 0)
+
+
+async def test_an_update_takes_a_new_name_for_a_known_phone(environment: WorkflowEnvironment, world: World) -> None:
+    async with workers(environment, world.database, Nudged()):
+        await (await start(environment, world, await upload(world))).result()
+        changed = f"phone;name\n{PHONES[0]};Zoë\n"
+        result = await (await start(environment, world, await upload(world, changed, on_duplicate="update"))).result()
+    assert counts(result) == (1, 0, 1, 0, 0)
+    assert await world.read("SELECT 1 FROM prospects WHERE name = 'Zoë'")
+
+
+async def test_suppressed_and_placeless_people_are_not_ready(environment: WorkflowEnvironment, world: World) -> None:
+    sql = "INSERT INTO suppressions (workspace_id, phone) VALUES (:w, :phone)"
+    await world.run(sql, w=world.workspace_id, phone=PHONES[0])
+    nowhere = "+881612345678"  # a satellite phone tells no place
+    async with workers(environment, world.database, Nudged()):
+        await (await start(environment, world, await upload(world, f"{FILE}{nowhere},Nemo\n"))).result()
+    assert await world.tally() == {"ready": 99, "suppressed": 1, "held": 1}
+
+
+async def test_numbers_without_a_country_take_the_uploaders_region_before_the_workspaces(
+    environment: WorkflowEnvironment, world: World
+) -> None:
+    await world.run("UPDATE workspaces SET default_region = 'US' WHERE id = :w", w=world.workspace_id)
+    async with workers(environment, world.database, Nudged()):
+        await (await start(environment, world, await upload(world, "phone\n6505550100\n"))).result()
+        british = await upload(world, "phone\n020 7946 0123\n", default_region="GB")
+        await (await start(environment, world, british)).result()
+    people = await world.read("SELECT phone FROM prospects ORDER BY phone")
+    assert [each.phone for each in people] == ["+16505550100", "+442079460123"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "column"),
+    [
+        (b"", "file_empty", None),
+        (b"name,city\nAnn,Rome\n", "header_no_phone", "phone"),
+        (b"phone,Name,name\n+16505550100,a,b\n", "header_duplicate", "Name"),
+        (b"PK\x03\x04" + bytes(200), "file_is_spreadsheet", None),
+    ],
+)
+async def test_a_file_that_cannot_be_read_fails_the_import_and_writes_nothing(
+    environment: WorkflowEnvironment, world: World, content: bytes, code: str, column: str | None
+) -> None:
+    import_id = await upload(world, content)
+    async with workers(environment, world.database, Nudged()):
+        with pytest.raises(WorkflowFailureError) as failure:
+            await (await start(environment, world, import_id)).result()
+    cause = failure.value.cause.__cause__
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == code
+    record = await stored(world, import_id)
+    assert record.error is not None
+    assert (record.status, record.error["code"], record.error["column"]) == ("failed", code, column)
+    assert await world.read("SELECT 1 FROM prospects") == []
+
+
+async def test_a_worker_that_dies_after_a_commit_loses_and_doubles_nothing(
+    environment: WorkflowEnvironment, world: World
+) -> None:
+    deaths: list[int] = []
+
+    async def die() -> None:
+        if len(deaths) < 3:
+            deaths.append((await stored(world, import_id)).rows_read)
+            await make_idle(world)  # so that the next chunk wants a nudge as well
+            raise ConnectionResetError("the process dies between two chunks")
+
+    await make_idle(world)
+    import_id = await upload(world, FILE + "not a number,X\n")
+    async with workers(environment, world.database, Nudged(before=die)):
+        result = await (await start(environment, world, import_id)).result()
+    assert deaths == [10, 20, 30]
+    assert counts(result) == (101, 100, 0, 0, 1)
+    assert len(await world.read("SELECT 1 FROM prospects")) == 100
+
+
+async def test_legs_end_between_chunks_and_go_on_from_there(environment: WorkflowEnvironment, world: World) -> None:
+    import_id = await upload(world)
+    async with workers(environment, world.database, Nudged(), leg_s=0, chunk_rows=30):
+        handle = await start(environment, world, import_id)
+        result = await handle.result()
+    assert counts(result) == (100, 100, 0, 0, 0)
+    names = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        async for event in handle.fetch_history_events()
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert names == ["scan_file", *["write_rows"] * 5, "finish_import"]
+
+
+async def test_a_cancelled_import_keeps_what_is_written_and_writes_no_more(
+    environment: WorkflowEnvironment, world: World
+) -> None:
+    written, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        written.set()
+        await cancelled.wait()
+
+    await make_idle(world)
+    import_id = await upload(world)
+    async with workers(environment, world.database, Nudged(before=hold)):
+        handle = await start(environment, world, import_id)
+        await written.wait()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        cancelled.set()
+    record = await stored(world, import_id)
+    assert (record.status, counts(record)) == ("cancelled", (10, 10, 0, 0, 0))
+    assert len(await world.read("SELECT 1 FROM prospects")) == 10
+
+
+async def test_a_cancelled_import_goes_on_when_it_is_retried(environment: WorkflowEnvironment, world: World) -> None:
+    import_id = await upload(world)
+
+    async def stop() -> None:
+        async with world.database.transaction(world.workspace_id) as session:
+            await imports.cancel(session, import_id)
+
+    await make_idle(world)
+    async with workers(environment, world.database, Nudged(before=stop)):
+        first = await (await start(environment, world, import_id)).result()
+        assert (first.status, first.rows_read) == ("cancelled", 10)
+        async with world.database.transaction(world.workspace_id) as session:
+            await imports.retry(session, import_id)
+        result = await (await start(environment, world, import_id)).result()
+    assert (result.status, counts(result)) == ("completed", (100, 100, 0, 0, 0))
+
+
+async def test_a_campaign_stopped_meanwhile_fails_the_import_with_the_reason(
+    environment: WorkflowEnvironment, world: World
+) -> None:
+    async def stop() -> None:
+        await world.run("UPDATE campaigns SET status = 'stopped' WHERE id = :c")
+
+    await make_idle(world)
+    import_id = await upload(world)
+    async with workers(environment, world.database, Nudged(before=stop)):
+        with pytest.raises(WorkflowFailureError):
+            await (await start(environment, world, import_id)).result()
+    record = await stored(world, import_id)
+    assert record.error is not None
+    assert (record.status, record.error["code"], record.rows_read) == ("failed", "campaign_closed", 10)
+
+
+async def test_no_personal_data_is_in_the_workflows_history(environment: WorkflowEnvironment, world: World) -> None:
+    import_id = await upload(world, FILE + "650555,Xaver\n")
+    async with workers(environment, world.database, Nudged()):
+        handle = await start(environment, world, import_id)
+        await handle.result()
+    history = (await handle.fetch_history()).to_json()
+    assert "650555" not in history
+    assert "Xaver" not in history
