@@ -103,6 +103,11 @@ async def hold_prospects(session: AsyncSession, campaign_id: UUID) -> None:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
+def _texts(parameter: str) -> str:
+    """SQL for the texts of a JSON array: one parameter of thousands of texts costs a fraction of a real array's."""
+    return f"array(SELECT json_array_elements_text(CAST(:{parameter} AS json)))"
+
+
 async def _open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: UUID) -> Row[Any]:
     sql = """SELECT id, workspace_id, status, settings, hidden_at FROM campaigns
              WHERE id = :id AND workspace_id = :workspace"""
@@ -117,19 +122,21 @@ async def _open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id:
 async def _read_known(
     session: AsyncSession, campaign_id: UUID, prospects: Sequence[NewProspect], *, lock: bool
 ) -> list[KnownProspect]:
-    sql = """
+    sql = f"""
         SELECT id, phone, extension, external_id, name, variables, zone_set, zone_source, priority, state, held_reason,
             next_due_at, attempts
         FROM prospects WHERE id IN (
-            SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = ANY(CAST(:phones AS text[]))
+            SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = ANY({_texts("phones")})
             UNION
-            SELECT id FROM prospects WHERE campaign_id = :campaign AND external_id = ANY(CAST(:external AS text[])))
+            SELECT id FROM prospects WHERE campaign_id = :campaign AND external_id = ANY({_texts("external")}))
         ORDER BY id"""
     parameters = {
         "campaign": campaign_id,
-        "phones": list({each.phone for each in prospects}),
+        "phones": json.dumps(list({each.phone for each in prospects})),
         # Identifiers that cannot be stored are refused row by row; here they would break the whole statement.
-        "external": list({e for each in prospects if (e := each.external_id) is not None and is_storable(e)}),
+        "external": json.dumps(
+            list({e for each in prospects if (e := each.external_id) is not None and is_storable(e)})
+        ),
     }
     found = await rows(session, sql + (" FOR NO KEY UPDATE" if lock else ""), parameters)
     return [
@@ -155,12 +162,12 @@ async def _read_known(
 
 
 async def _circumstances(session: AsyncSession, campaign: Row[Any], people: Sequence[Person]) -> Circumstances:
-    sql = """
+    sql = f"""
         SELECT dialer_now() AS now, array(
             SELECT DISTINCT phone FROM suppressions WHERE workspace_id = :workspace
-                AND phone = ANY(CAST(:phones AS text[])) AND (campaign_id IS NULL OR campaign_id = :campaign)
+                AND phone = ANY({_texts("phones")}) AND (campaign_id IS NULL OR campaign_id = :campaign)
         ) AS phones"""
-    phones = [person.facts.phone for person in people]
+    phones = json.dumps([person.facts.phone for person in people])
     parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": phones}
     found = (await rows(session, sql, parameters))[0]
     rules = rules_from_json(campaign.settings)
@@ -180,10 +187,10 @@ async def _insert_contacts_and_lanes(
 ) -> None:
     if not people:
         return
-    phones = sorted({person.facts.phone for person in people})
-    sql = """
+    phones = json.dumps(sorted({person.facts.phone for person in people}))
+    sql = f"""
         INSERT INTO contacts (workspace_id, phone)
-        SELECT :workspace, phone FROM unnest(CAST(:phones AS text[])) AS phone ORDER BY phone
+        SELECT :workspace, phone FROM unnest({_texts("phones")}) AS phone ORDER BY phone
         ON CONFLICT (workspace_id, phone) DO NOTHING"""
     await session.execute(text(sql), {"workspace": workspace_id, "phones": phones})
     lanes = sorted({(person.facts.zone_set, _priority(person)) for person in people})
