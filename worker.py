@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from activities.imports import ImportActivities
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from workflows.prospect_import import ProspectImportWorkflow
 
 from activities.control import ControlActivities
 from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
+from activities.imports import ImportActivities
 from activities.sweep import SweepActivities
 from activities.wakeups import Wakeups
 from dialer.carrier_accounts import CarrierAccounts
@@ -33,7 +32,8 @@ from dialer.settings import Settings, temporal_connection
 from dialer.store.database import Database
 from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
-from workflows.options import BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
+from workflows.options import BUILD, BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
+from workflows.prospect_import import ProspectImportWorkflow
 from workflows.starts import WorkflowClient
 from workflows.sweep import SweepWorkflow
 
@@ -101,6 +101,7 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
         "workflow_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20),
         "activity_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20),
         "graceful_shutdown_timeout": GRACE,
+        "build_id": BUILD,
         **options,
     }
     activities = [dispatch.dispatch, control.read_control_version, control.control_campaign, sweep.sweep]
@@ -125,6 +126,7 @@ def dial_worker(parts: Parts) -> Worker:
         activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
         disable_eager_activity_execution=True,
         graceful_shutdown_timeout=GRACE,
+        build_id=BUILD,
     )
 
 
@@ -137,6 +139,7 @@ def bulk_worker(parts: Parts) -> Worker:
         activities=imports.all(),
         max_concurrent_activities=BULK_SLOTS,
         graceful_shutdown_timeout=GRACE,
+        build_id=BUILD,
     )
 
 

@@ -5,6 +5,7 @@ freshness only, since the timer looks the call up. The shape is measured: at mos
 is cancelled.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -57,7 +58,7 @@ class CallWorkflow:
     async def _place(self) -> PlacedCall:
         try:
             return await workflow.execute_activity_method(
-                DialActivities.place_call, self._call, summary="gate, then one request to the carrier", **PLACE_CALL
+                DialActivities.place_call, self._call, summary="ring once", **PLACE_CALL
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -71,7 +72,7 @@ class CallWorkflow:
                 await workflow.wait_condition(
                     lambda: self._look,
                     timeout=timedelta(seconds=wait_s),
-                    timeout_summary="the call is over by then",
+                    timeout_summary="over by then",
                 )
             except TimeoutError:
                 self._look = True
@@ -86,7 +87,6 @@ def _read_ended(name: str, args: Sequence[RawValue]) -> CallEnded | None:
     if name != "call_ended" or not args:
         return None
     try:
-        ended = workflow.payload_converter().from_payload(args[0].payload, CallEnded)
-    except (ValueError, TypeError, KeyError, RuntimeError):
+        return CallEnded.unpacked(json.loads(args[0].payload.data))
+    except (ValueError, TypeError):
         return None
-    return ended if isinstance(ended, CallEnded) else None  # pyright: ignore[reportUnnecessaryIsInstance]

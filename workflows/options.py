@@ -9,6 +9,9 @@ CONTROL_QUEUE = "control"
 DIAL_QUEUE = "dial"
 BULK_QUEUE = "bulk"
 
+#: Which code a worker runs, as the Web UI shows it. Short: every task's event repeats it.
+BUILD = "dialer-0.1.0"
+
 
 class ActivityOptions(TypedDict, total=False):
     """Keyword arguments of ``workflow.execute_activity``."""

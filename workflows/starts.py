@@ -96,7 +96,7 @@ class WorkflowClient:
 
     async def call_ended(self, call_id: UUID, ended: CallEnded) -> None:
         """Tell the call's workflow how it ended."""
-        await self._signal(call_workflow_id(call_id), "call_ended", ended)
+        await self._signal(call_workflow_id(call_id), "call_ended", ended.packed())
 
     async def cancel_import(self, import_id: UUID) -> None:
         """Ask a running import to stop; what it has written stays."""
@@ -150,7 +150,7 @@ class WorkflowClient:
 
     def _details(self, call_id: UUID) -> str | None:
         base = self._public_url
-        return None if base is None else f"[This call in the API]({base}/api/v1/calls/{call_id})"
+        return None if base is None else f"[In the API]({base}/api/v1/calls/{call_id})"
 
     async def _signal(self, workflow_id: str, name: str, *args: object) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -73,7 +74,7 @@ class CallingHours:
         return next((at for at in sorted(starts) if self.is_open_for(at, margin, prospect_zones)), None)
 
     def _open_in(self, now: datetime, zone: str) -> bool:
-        local = now.astimezone(ZoneInfo(zone))
+        local = now.astimezone(clock_of(zone))
         minute = local.hour * 60 + local.minute
         today = local.date()
         return self._open_on(today, minute) or self._open_on(today - timedelta(days=1), minute + MINUTES_PER_DAY)
@@ -86,7 +87,7 @@ class CallingHours:
         return self.holidays is not None and day in holiday_calendar(self.holidays)
 
     def _starts(self, now: datetime, zone: str) -> Iterator[datetime]:
-        info = ZoneInfo(zone)
+        info = clock_of(zone)
         first = now.astimezone(info).date() - timedelta(days=1)
         for offset in range(HORIZON.days + 2):
             day = first + timedelta(days=offset)
@@ -98,6 +99,19 @@ class CallingHours:
 
 ALWAYS = CallingHours(windows=(Window(days=frozenset(range(7)), start=0, end=MINUTES_PER_DAY),), zone="UTC")
 WEEKDAYS_9_TO_20 = CallingHours(windows=(Window(days=frozenset(range(5)), start=9 * 60, end=20 * 60),))
+
+
+@lru_cache(maxsize=1024)
+def clock_of(zone: str) -> ZoneInfo:
+    """The zone by the pinned ``tzdata`` package: the machine's own data may be a year older than the law.
+
+    Raises ValueError for a name that is no IANA zone.
+    """
+    try:
+        with resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as file:
+            return ZoneInfo.from_file(file, key=zone)
+    except (FileNotFoundError, IsADirectoryError, ValueError) as error:
+        raise ValueError(f"{zone!r} is no IANA time zone") from error
 
 
 @lru_cache(maxsize=64)

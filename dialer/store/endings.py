@@ -115,7 +115,7 @@ async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:
         state=row.state,
         disposition=row.disposition,
         attempt=f"{row.attempt} of {rules.redial.max_attempts}" if rules is not None else str(row.attempt),
-        caller_number_id=str(row.phone_number_id) if row.phone_number_id is not None else None,
+        caller_number=row.caller_number,
         dialed_at=moment(row.dialed_at),
         ringing_at=moment(row.ringing_at),
         answered_at=moment(row.answered_at),
@@ -187,10 +187,11 @@ async def _apply(session: AsyncSession, call: Row[Any], step: NextStep, *, attem
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
     sql = """
-        SELECT c.*, m.status AS campaign_status, m.settings, p.attempts,
+        SELECT c.*, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
             EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
                 AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
+            LEFT JOIN phone_numbers n ON n.id = c.phone_number_id
         WHERE c.id = :id"""
     row = await one(session, sql, {"id": call_id})
     if row is None:

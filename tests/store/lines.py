@@ -50,7 +50,8 @@ async def make_line(
 async def add_numbers(world: World, count: int, account_limits: tuple[int, float]) -> None:
     async with world.database.transaction(world.workspace_id) as session:
         sql = """INSERT INTO carrier_accounts
-                 (workspace_id, label, account_sid, secret, max_concurrent, calls_per_second) VALUES (:w, 'Test', :sid, '', :most, :rate) RETURNING id"""
+                 (workspace_id, label, account_sid, secret, max_concurrent, calls_per_second)
+                 VALUES (:w, 'Test', :sid, '', :most, :rate) RETURNING id"""
         most, rate = account_limits
         account = await one(
             session, sql, {"w": world.workspace_id, "sid": f"AC{uuid4().hex}", "most": most, "rate": rate}
