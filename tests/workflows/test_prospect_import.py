@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.imports import ImportActivities, ImportProgress
+from activities.imports import ImportActivities, ImportProgress, no_values_in_failures
 from dialer.domain.call_results import CallEnded
 from dialer.store import imports
 from dialer.store.database import Database
@@ -316,3 +316,11 @@ async def test_no_personal_data_is_in_the_workflows_history(environment: Workflo
     history = (await handle.fetch_history()).to_json()
     assert "650555" not in history
     assert "Xaver" not in history
+
+
+async def test_a_failure_of_the_database_tells_temporal_nothing_of_the_rows(world: World) -> None:
+    twice = "INSERT INTO contacts (workspace_id, phone) VALUES (:w, :phone), (:w, :phone)"
+    with pytest.raises(ApplicationError) as failure, no_values_in_failures():
+        await world.run(twice, w=world.workspace_id, phone=PHONES[0])
+    assert str(failure.value) == "DatabaseFailure: PostgreSQL: UniqueViolation"
+    assert failure.value.__cause__ is None
