@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from dialer.clock import format_offset, parse_offset
 from dialer.stack.home import Home
-from dialer.stack.ports import HOST, choose_ports
+from dialer.stack.ports import HOST
 from dialer.stack.postgres import DATABASE, ROLE
 
 
@@ -48,21 +48,28 @@ class Plan:
         }
 
 
-def make_plan(home: Home, given: Mapping[str, str]) -> Plan:
-    """The plan for ``home`` under the environment ``given``. Ports are looked for now, so start soon.
+def wanted_ports(given: Mapping[str, str]) -> set[str]:
+    """The parts that listen here, under the environment ``given``."""
+    wanted = {"api"}
+    if not given.get("DIALER_DATABASE_URL"):
+        wanted |= {"postgres"}
+    if not given.get("TEMPORAL_ADDRESS"):
+        wanted |= {"temporal", "temporal_ui", "temporal_http", "temporal_metrics"}
+    if not given.get("TWILIO_ACCOUNT_SID"):
+        wanted |= {"simulator"}
+    return wanted
+
+
+def make_plan(home: Home, given: Mapping[str, str], ports: Mapping[str, int]) -> Plan:
+    """The plan for ``home`` under the environment ``given``, on ``ports`` for all of :func:`wanted_ports`.
 
     Raises :class:`PlanError`.
     """
-    with_postgres = not given.get("DIALER_DATABASE_URL")
-    with_temporal = not given.get("TEMPORAL_ADDRESS")
-    real_carrier = bool(given.get("TWILIO_ACCOUNT_SID"))
-    if real_carrier and not given.get("TWILIO_AUTH_TOKEN"):
+    with_postgres, with_temporal, with_simulator = (
+        part in wanted_ports(given) for part in ("postgres", "temporal", "simulator")
+    )
+    if not with_simulator and not given.get("TWILIO_AUTH_TOKEN"):
         raise PlanError("TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not: callbacks could not be verified")
-    wanted = {"api"}
-    wanted |= {"postgres"} if with_postgres else set()
-    wanted |= {"temporal", "temporal_ui", "temporal_http", "temporal_metrics"} if with_temporal else set()
-    wanted |= set() if real_carrier else {"simulator"}
-    ports = choose_ports(home.ports(), wanted=wanted)
     secrets = home.secrets()
     environment = {name: value for name, value in given.items() if value}
     environment |= _always(home, given, secrets, ports)
@@ -72,7 +79,7 @@ def make_plan(home: Home, given: Mapping[str, str]) -> Plan:
         )
     if with_temporal:
         environment = _to_embedded_temporal(environment, ports)
-    if not real_carrier:
+    if with_simulator:
         environment = _to_simulator(environment, secrets, ports)
     return Plan(
         home=home,
@@ -81,7 +88,7 @@ def make_plan(home: Home, given: Mapping[str, str]) -> Plan:
         environment=environment,
         with_postgres=with_postgres,
         with_temporal=with_temporal,
-        with_simulator=not real_carrier,
+        with_simulator=with_simulator,
     )
 
 

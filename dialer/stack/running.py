@@ -9,8 +9,8 @@ from dialer.stack import parts
 from dialer.stack.children import ChildError, ChildFailed, run_once
 from dialer.stack.home import Home, HomeInUse, HomeLock, write_private
 from dialer.stack.placement import PlacementError
-from dialer.stack.plan import Plan, PlanError, make_plan
-from dialer.stack.ports import is_free
+from dialer.stack.plan import Plan, PlanError, make_plan, wanted_ports
+from dialer.stack.ports import PortLease, is_free
 from dialer.stack.postgres import PostgresError
 from dialer.stack.supervisor import Supervisor
 
@@ -24,8 +24,9 @@ Narrator = Callable[[str], None]
 class Stack:
     """A running stack. ``plan`` tells where its parts are."""
 
-    def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
+    def __init__(self, plan: Plan, lease: PortLease, supervisor: Supervisor) -> None:
         self.plan = plan
+        self.lease = lease
         self.supervisor = supervisor
 
     def describe(self) -> None:
@@ -53,14 +54,19 @@ async def running_stack(
 
 async def _start(home: Home, given: Mapping[str, str], lock: HomeLock, *, workers: int, say: Narrator) -> Stack:
     for tries_left in reversed(range(START_TRIES)):
-        plan = make_plan(home, given)
+        lease = PortLease(home.ports(), wanted=wanted_ports(given))
+        try:
+            plan = make_plan(home, given, lease.ports)
+        except PlanError:
+            lease.close()
+            raise
         supervisor = Supervisor(watchdog_log=home.log("watchdog"), inherited=(lock.descriptor,))
-        stack = Stack(plan, supervisor)
+        stack = Stack(plan, lease, supervisor)
         try:
             await _start_parts(stack, workers=workers, say=say)
         except ChildFailed:
             await _stop(stack)
-            # Somebody else may have taken a port between our look at it and the child's.
+            # Another program may have taken a port between our look at it and the child's.
             if tries_left == 0 or all(is_free(port) for port in plan.ports.values()):
                 raise
             say("a port was taken meanwhile; trying others")
@@ -101,6 +107,7 @@ async def _stop(stack: Stack) -> None:
         except asyncio.CancelledError:
             stack.supervisor.hurry()
     stack.plan.home.stack_file.unlink(missing_ok=True)
+    stack.lease.close()
     stopping.result()
 
 

@@ -2,19 +2,21 @@
 
 import socket
 
-from dialer.stack.ports import STEP, choose_ports, free_port, is_free
+from dialer.stack.ports import PortLease, free_port, is_free
 
 
 def test_the_port_of_the_last_run_is_used_again() -> None:
     port = free_port()
-    assert choose_ports({"api": port}, wanted={"api"}) == {"api": port}
+    with PortLease({"api": port}, wanted={"api"}) as lease:
+        assert lease.ports == {"api": port}
 
 
 def test_a_taken_port_moves() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = listener.getsockname()[1]
         assert not is_free(taken)
-        assert choose_ports({"api": taken}, wanted={"api"})["api"] != taken
+        with PortLease({"api": taken}, wanted={"api"}) as lease:
+            assert lease.ports["api"] != taken
 
 
 def test_a_port_taken_on_all_addresses_is_taken() -> None:
@@ -33,7 +35,14 @@ def test_a_port_of_a_run_that_just_ended_is_free() -> None:
 
 def test_parts_get_different_ports_and_only_those_wanted() -> None:
     port = free_port()
-    chosen = choose_ports({"api": port, "simulator": port}, wanted={"api", "simulator"})
-    assert set(chosen) == {"api", "simulator"}
-    assert len(set(chosen.values())) == 2
-    assert STEP > 1
+    with PortLease({"api": port, "simulator": port}, wanted={"api", "simulator"}) as lease:
+        assert set(lease.ports) == {"api", "simulator"}
+        assert len(set(lease.ports.values())) == 2
+
+
+def test_two_stacks_that_start_together_choose_different_ports() -> None:
+    port = free_port()
+    with PortLease({"api": port}, wanted={"api"}) as first, PortLease({"api": port}, wanted={"api"}) as second:
+        assert first.ports["api"] == port != second.ports["api"]
+    with PortLease({"api": port}, wanted={"api"}) as later:
+        assert later.ports["api"] == port
