@@ -1,38 +1,36 @@
-"""``dialer doctor``."""
+"""What ``dialer doctor`` does."""
 
 import asyncio
 import os
 from pathlib import Path
 
-import typer
 from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
-from dialer.cli.campaigns import HomeOption
-from dialer.client.api import DEFAULT_HOME, ApiClient, NoStack
+from dialer.client.api import ApiClient, NoStack
 from dialer.settings import Settings
 from dialer.stack.doctor import Finding, examine
 from dialer.stack.home import read_json
 from dialer.terminal import errors, output
 
 
-def doctor(home: HomeOption = DEFAULT_HOME) -> None:
-    """Check database, Temporal, carrier, clocks and the public address, and say how to mend what is not well."""
+def examine_home(home: Path) -> int:
+    """Looks at the stack of ``home``, or at what the environment names; the exit code."""
     _take_over(home.expanduser())
     try:
         settings = Settings.from_env()
     except ValidationError as error:
         missing = ", ".join(str(problem["loc"][0]) for problem in error.errors())
         errors().print(f"no stack runs in {home}, and the environment does not say where the parts are: {missing}")
-        raise typer.Exit(1) from error
+        return 1
     try:
         api = ApiClient.of_home(home)
     except NoStack:
         api = None
     findings = asyncio.run(examine(settings, api))
     output().print(_table(findings))
-    raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+    return 0 if all(finding.well for finding in findings) else 1
 
 
 def _take_over(home: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from dialer.cli import campaigns, doctor, prospects, stack_commands
+from dialer.cli import campaigns, prospects, stack_commands
 from dialer.client.api import ApiProblem, NoStack
 from dialer.terminal import errors
 
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 app.command("up")(stack_commands.up)
 app.command("demo")(stack_commands.demo)
-app.command("doctor")(doctor.doctor)
+app.command("doctor")(stack_commands.doctor)
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(prospects.app, name="prospects")
 

@@ -1,4 +1,4 @@
-"""``dialer up`` and ``dialer demo``: commands that run a whole stack and end it."""
+"""Commands about a whole stack: ``up`` and ``demo`` run one and end it, ``doctor`` looks at one."""
 
 import asyncio
 import os
@@ -66,6 +66,13 @@ def demo(
     if home is None and code in (0, INTERRUPTED):  # after a failure somebody wants to read the logs
         remove_home(folder)
     raise typer.Exit(0 if keep and code == INTERRUPTED else code)
+
+
+def doctor(home: HomeOption = DEFAULT_HOME) -> None:
+    """Check database, Temporal, carrier, clocks and the public address, and say how to mend what is not well."""
+    from dialer.cli.doctor import examine_home  # what it needs takes a second to load, which no other command pays
+
+    raise typer.Exit(examine_home(home))
 
 
 def _with_stack(home: Home, duty: Duty, *, workers: int) -> int:
