@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.control import ControlActivities
 from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
+from activities.failures import QuietFailures
 from activities.imports import ImportActivities
 from activities.sweep import SweepActivities
 from activities.wakeups import Wakeups
@@ -102,6 +104,7 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
         "activity_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20),
         "graceful_shutdown_timeout": GRACE,
         "build_id": BUILD,
+        "interceptors": [QuietFailures()],
         **options,
     }
     activities = [dispatch.dispatch, control.read_control_version, control.control_campaign, sweep.sweep]
@@ -127,6 +130,7 @@ def dial_worker(parts: Parts) -> Worker:
         disable_eager_activity_execution=True,
         graceful_shutdown_timeout=GRACE,
         build_id=BUILD,
+        interceptors=[QuietFailures()],
     )
 
 
@@ -136,10 +140,11 @@ def bulk_worker(parts: Parts) -> Worker:
     return Worker(
         parts.client,
         task_queue=BULK_QUEUE,
-        activities=imports.all(),
+        activities=[imports.scan_file, imports.write_rows, imports.finish_import, imports.cancel_import],
         max_concurrent_activities=BULK_SLOTS,
         graceful_shutdown_timeout=GRACE,
         build_id=BUILD,
+        interceptors=[QuietFailures()],
     )
 
 
@@ -173,6 +178,8 @@ def main() -> None:
         asyncio.run(run(settings, ROLES[role]))
         code = 0
     finally:
+        if code:
+            traceback.print_exc()
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

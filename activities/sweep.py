@@ -16,11 +16,10 @@ from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
 from dialer.store import sweeps
-from dialer.store.claims import database_now
 from dialer.store.database import Database
 from dialer.store.dialing import campaign_of, mark_hang_up_sent
 from dialer.store.gates import defer, zones_of
-from dialer.store.imports import delete_old_pieces
+from dialer.store.imports import delete_old_pieces, fail_abandoned_uploads
 from dialer.store.sweeps import OwnedCall
 from dialer.store.tally_checks import mark_checked, repair_tallies, wrong_tallies
 from dialer.store.waiting import Reason, what_now
@@ -81,7 +80,8 @@ class SweepActivities:
         await self._restart_workflows()
         repaired = await self._check_tallies()
         async with self._database.transaction_over_all() as session:
-            await delete_old_pieces(session, await database_now(session))
+            await delete_old_pieces(session)
+            await fail_abandoned_uploads(session)
         reconciled = await self._watch_once()
         while self._watch_on and asyncio.get_running_loop().time() < until:
             activity.heartbeat()

@@ -30,6 +30,7 @@ class Database:
             max_overflow=10,
             pool_timeout=10,
             pool_pre_ping=False,
+            hide_parameters=True,
             connect_args={"options": connection_options(clock_offset), "connect_timeout": 5, "prepare_threshold": 3},
         )
 
