@@ -20,7 +20,22 @@ from api.metrics import Metrics
 from api.middleware import RequestContext
 from api.operations.services import Services
 from api.rates import Rates
-from api.routes import accounts, agents, campaign_control, campaigns, health, numbers, workspace
+from api.routes import (
+    accounts,
+    agents,
+    calls,
+    campaign_control,
+    campaign_figures,
+    campaigns,
+    carriers,
+    health,
+    imports,
+    numbers,
+    prospects,
+    suppressions,
+    workspace,
+)
+from dialer.carrier_accounts import CarrierAccounts
 from dialer.sealing import Seal
 from dialer.settings import Settings, temporal_connection
 from dialer.store.database import Database
@@ -52,33 +67,55 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     v1 = APIRouter(prefix="/api/v1", responses=problems.responses(401, 403, 422, 429))
-    for module in (workspace, agents, accounts, numbers, campaigns, campaign_control):
-        v1.include_router(module.router)
+    for router in (
+        workspace.router,
+        agents.router,
+        accounts.router,
+        numbers.router,
+        campaigns.router,
+        campaign_control.router,
+        campaign_figures.router,
+        campaign_figures.public,
+        imports.streams,
+        imports.router,
+        prospects.router,
+        calls.router,
+        suppressions.router,
+        carriers.router,
+    ):
+        v1.include_router(router)
     app.include_router(v1)
     app.add_middleware(RequestContext, metrics=app.state.metrics)
     return app
 
 
 @asynccontextmanager
-async def services_from(settings: Settings) -> AsyncGenerator[Services]:
-    """What one process works with. Temporal is connected when it is first needed, so that the API starts without it."""
+async def services_over(settings: Settings, client: Client) -> AsyncGenerator[Services]:
+    """What one process works with, over a Temporal client."""
+    seal = Seal(settings.secret_key)
     database = Database(settings.database_url, clock_offset=settings.clock_offset)
-    client = await Client.connect(**temporal_connection(), data_converter=pydantic_data_converter, lazy=True)
+    carriers = CarrierAccounts(database, seal, settings)
     try:
         yield Services(
             database=database,
             workflows=WorkflowClient(client, public_url=settings.public_url, ui_url=settings.temporal_ui_url),
+            carriers=carriers,
             settings=settings,
             clock=settings.clock,
-            seal=Seal(settings.secret_key),
+            seal=seal,
         )
     finally:
+        await carriers.close()
         await database.close()
 
 
 async def serve(settings: Settings, host: str, port: int) -> None:
-    """Answer requests until a signal asks to stop; then finish those under way."""
-    async with services_from(settings) as services:
+    """Answer requests until a signal asks to stop; then finish those under way.
+
+    Temporal is connected when it is first needed, so that the API starts, and says what is missing, without it.
+    """
+    client = await Client.connect(**temporal_connection(), data_converter=pydantic_data_converter, lazy=True)
+    async with services_over(settings, client) as services:
         config = uvicorn.Config(
             create_app(services),
             host=host,

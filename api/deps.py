@@ -139,11 +139,25 @@ def scope(name: str) -> Any:
     return Depends(actor_with_scope)
 
 
-class PageQuery(Document):
-    """Which part of the list."""
+async def _documented_key(
+    _key: Annotated[str | None, Depends(_key_header)], _token: Annotated[Any, Depends(_bearer)]
+) -> None:
+    """For routes that a key opens further: it says in the description that they take one."""
+
+
+optional_key: Any = Depends(_documented_key)
+
+
+class CursorQuery(Document):
+    """Which part of a list that has one order."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str | None, Field(max_length=2000, description="next_cursor of the page before.")] = None
+
+
+class PageQuery(CursorQuery):
+    """Which part of a list, in which order."""
+
     sort: Annotated[
         str | None, Field(max_length=200, description="Sort keys, with - for descending.", examples=["-created_at"])
     ] = None

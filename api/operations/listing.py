@@ -1,11 +1,10 @@
 """What a list request asks for, and the opaque cursor."""
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -83,14 +82,17 @@ def _closed(after: Sequence[str], sort: str) -> str:
 def _opened(cursor: str, sort: str, length: int) -> list[str]:
     try:
         content: Any = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError):
+    except (ValueError, RecursionError):
         raise _no_cursor() from None
-    if not isinstance(content, list) or not all(isinstance(item, str) and "\0" not in item for item in content):  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(content, list) or not content:
         raise _no_cursor()
-    first, *after = content  # pyright: ignore[reportUnknownVariableType]
-    if first != sort or len(after) != length:  # pyright: ignore[reportUnknownArgumentType]
+    first, *after = cast("list[object]", content)
+    if first != sort or len(after) != length:
         raise invalid("cursor", "other_sort", "The cursor belongs to a list in another order")
-    return after  # pyright: ignore[reportUnknownVariableType]
+    values = [item for item in after if isinstance(item, str) and "\0" not in item]
+    if len(values) != length:
+        raise _no_cursor()
+    return values
 
 
 def _no_cursor() -> Invalid:

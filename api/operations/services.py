@@ -7,6 +7,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Generic, TypeVar
 
+from dialer.carrier_accounts import CarrierAccounts
 from dialer.clock import Clock
 from dialer.domain.actors import Actor
 from dialer.sealing import Seal
@@ -48,6 +49,7 @@ class Services:
 
     database: Database
     workflows: WorkflowClient
+    carriers: CarrierAccounts
     settings: Settings
     clock: Clock
     seal: Seal

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one, rows
@@ -33,6 +33,14 @@ async def find(session: AsyncSession, reference: UUID | str, *, lock: bool = Fal
               {"FOR NO KEY UPDATE" if lock else ""}"""
     row = await one(session, sql, {"reference": reference})
     return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
+
+
+async def campaign_row(session: AsyncSession, campaign_id: UUID) -> Row[Any]:
+    """The whole row. Raises LookupError."""
+    row = await one(session, "SELECT * FROM campaigns WHERE id = :id", {"id": campaign_id})
+    if row is None:
+        raise LookupError(f"there is no campaign {campaign_id}")
+    return row
 
 
 async def create(

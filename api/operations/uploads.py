@@ -1,0 +1,186 @@
+"""A file of prospects on its way in: stored in pieces of one megabyte as it comes, read by a workflow afterwards."""
+
+import hashlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from temporalio.service import RPCError
+
+from api.operations.campaigns import find_campaign
+from api.operations.errors import Conflict, TooLarge, invalid
+from api.operations.services import Services
+from api.operations.validation import validated
+from api.schemas.prospects import ImportStarted, UploadOptions
+from dialer.domain.actors import Actor
+from dialer.domain.prospect_rows import FIELDS
+from dialer.domain.states import CampaignStatus
+from dialer.store import imports, prospect_reads
+from workflows.starts import import_workflow_id
+
+MAX_FILE = 1 << 30
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """Some bytes of the file."""
+
+    filename: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldPart:
+    """One field beside the file."""
+
+    name: str
+    value: str
+
+
+Part = FilePart | FieldPart
+
+
+class UploadBroken(Exception):
+    """The client went away in the middle."""
+
+
+class Digest:
+    """What makes two uploads the same: the file's bytes and the fields, not how they were cut or ordered."""
+
+    def __init__(self) -> None:
+        self._file = hashlib.sha256()
+        self._fields: dict[str, str] = {}
+
+    def add(self, part: Part) -> None:
+        if isinstance(part, FilePart):
+            self._file.update(part.data)
+        else:
+            self._fields[part.name] = part.value
+
+    def value(self, path: str) -> bytes:
+        fields = json.dumps(self._fields, sort_keys=True).encode()
+        return hashlib.sha256(path.encode() + b"\n" + self._file.digest() + fields).digest()
+
+
+class _Receiving:
+    """One upload under way: the file cut anew into the pieces that are stored, and the fields beside it."""
+
+    def __init__(self, services: Services, actor: Actor, campaign_id: UUID) -> None:
+        self._services = services
+        self._actor = actor
+        self._campaign_id = campaign_id
+        self._import_id: UUID | None = None
+        self._fields: dict[str, Any] = {}
+        self._buffer = bytearray()
+        self._position = 0
+        self._size = 0
+        self._complete = False
+
+    async def add(self, part: Part) -> None:
+        if isinstance(part, FieldPart):
+            self._fields[part.name] = part.value
+            return
+        if self._import_id is None:
+            self._import_id = await self._begin(part.filename)
+        self._size += len(part.data)
+        if self._size > MAX_FILE:
+            raise TooLarge("A file takes at most 1 GB.")
+        self._buffer += part.data
+        while len(self._buffer) >= imports.PIECE_BYTES:
+            await self._store(self._import_id, bytes(self._buffer[: imports.PIECE_BYTES]))
+            del self._buffer[: imports.PIECE_BYTES]
+
+    async def finish(self) -> UUID:
+        if self._import_id is None:
+            raise invalid("file", "required", "Send the file in a field named file")
+        options = _options(self._fields)
+        if self._buffer:
+            await self._store(self._import_id, bytes(self._buffer))
+        async with self._services.database.transaction(self._actor.workspace_id) as session:
+            await prospect_reads.set_import_options(session, self._import_id, options.model_dump(mode="json"))
+            await imports.finish_upload(session, self._import_id)
+        self._complete = True
+        return self._import_id
+
+    async def discard_unless_complete(self) -> None:
+        if self._import_id is not None and not self._complete:
+            async with self._services.database.transaction(self._actor.workspace_id) as session:
+                await prospect_reads.discard_upload(session, self._import_id)
+
+    async def _begin(self, filename: str) -> UUID:
+        async with self._services.database.transaction(self._actor.workspace_id) as session:
+            return await imports.create_import(
+                session,
+                workspace_id=self._actor.workspace_id,
+                campaign_id=self._campaign_id,
+                filename=_plain_name(filename),
+                options={},
+                created_by=self._actor.principal,
+            )
+
+    async def _store(self, import_id: UUID, piece: bytes) -> None:
+        async with self._services.database.transaction(self._actor.workspace_id) as session:
+            await imports.append_piece(session, import_id, self._position, piece)
+        self._position += 1
+
+
+async def upload_prospects(
+    services: Services, actor: Actor, reference: str, parts: AsyncIterator[Part], digest: Digest
+) -> ImportStarted:
+    """Store the file and start reading it. A refused or broken upload leaves nothing behind.
+
+    Raises NotFound, Conflict for a stopped campaign, Invalid for options, TooLarge, UploadBroken.
+    """
+    async with services.database.transaction(actor.workspace_id) as session:
+        campaign = await find_campaign(session, reference)
+    if campaign["status"] == CampaignStatus.STOPPED:
+        raise Conflict("The campaign is stopped.", code="wrong_status", current_status=campaign["status"])
+    receiving = _Receiving(services, actor, campaign["id"])
+    try:
+        async for part in parts:
+            digest.add(part)
+            await receiving.add(part)
+        import_id = await receiving.finish()
+    finally:
+        await receiving.discard_unless_complete()
+    await start_import(services, actor, import_id, campaign["id"])
+    workflow_id = import_workflow_id(import_id)
+    return ImportStarted(
+        import_id=import_id, workflow_id=workflow_id, trace_url=services.workflows.trace_url(workflow_id)
+    )
+
+
+async def start_import(services: Services, actor: Actor, import_id: UUID, campaign_id: UUID) -> None:
+    """The file is stored: when Temporal does not answer now, the sweep starts the reading later."""
+    try:
+        await services.workflows.start_import(actor.workspace_id, import_id, campaign_id)
+    except (RPCError, RuntimeError) as error:
+        log.warning("import %s could not be started: %s", import_id, type(error).__name__)
+
+
+def _options(fields: dict[str, Any]) -> UploadOptions:
+    if "mapping" in fields:
+        try:
+            fields["mapping"] = json.loads(fields["mapping"] or "{}")
+        except (ValueError, RecursionError):
+            raise invalid("mapping", "not_json", 'Write a JSON object such as {"phone": "Mobile"}') from None
+    if not fields.get("default_region"):
+        fields.pop("default_region", None)
+    options = validated(UploadOptions, fields)
+    unknown = sorted(set(options.mapping) - set(FIELDS))
+    if unknown:
+        raise invalid("mapping", "unknown_field", f"Columns can be mapped to: {', '.join(FIELDS)}")
+    if options.dry_run:
+        raise invalid("dry_run", "not_available", "A dry run is not available yet")
+    return options
+
+
+def _plain_name(filename: str) -> str:
+    """The last part of a path, without what cannot be stored or shown."""
+    name = filename.replace("\\", "/").rpartition("/")[2]
+    return "".join(sign for sign in name if sign.isprintable())[:200] or "prospects.csv"

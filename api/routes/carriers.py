@@ -1,0 +1,99 @@
+"""``/carriers/twilio``: the carrier's callbacks. No token, but a valid signature or 403."""
+
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+from starlette.datastructures import ImmutableMultiDict
+
+from api.deps import ServicesDep
+from api.operations import carrier_callbacks
+from api.operations.carrier_callbacks import Callback
+from api.operations.errors import Malformed
+from api.problems import responses
+from dialer.carriers.signatures import SETTINGS_HEADER, SIGNATURE_HEADER
+
+MAX_FORM = 64 * 1024
+MAX_FIELDS = 200
+FORM: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "call_id",
+            "in": "query",
+            "required": True,
+            "description": "Our id of the call; the zero id tests the address.",
+            "schema": {"type": "string", "format": "uuid"},
+        },
+        {"name": SIGNATURE_HEADER, "in": "header", "required": True, "schema": {"type": "string"}},
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["AccountSid", "CallSid"],
+                    "properties": {
+                        "AccountSid": {"type": "string"},
+                        "CallSid": {"type": "string"},
+                        "CallStatus": {"type": "string", "examples": ["completed"]},
+                    },
+                    "additionalProperties": {"type": "string"},
+                }
+            }
+        },
+    },
+}
+router = APIRouter(prefix="/carriers/twilio", tags=["carrier callbacks"], responses=responses(400, 403, 413))
+
+
+async def callback_of(request: Request) -> Callback:
+    """The request as it came; the form keeps repeated and empty fields, since the signature covers them."""
+    body = await request.body()
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Malformed("The body is not a form.") from None
+    return Callback(
+        path=request.scope["raw_path"].decode("ascii", "replace"),
+        query=request.scope["query_string"].decode("ascii", "replace"),
+        call_id=request.query_params.get("call_id"),
+        form=ImmutableMultiDict(pairs),
+        signature=request.headers.get(SIGNATURE_HEADER),
+        signature_settings=request.headers.get(SETTINGS_HEADER),
+    )
+
+
+CallbackDep = Annotated[Callback, Depends(callback_of)]
+
+
+@router.post("/status", status_code=204, summary="A call's status", openapi_extra=FORM, max_body_size=MAX_FORM)
+async def receive_status(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
+    applying = await carrier_callbacks.receive_status(services, callback)
+    if applying is not None:
+        later.add_task(carrier_callbacks.follow_up, services, applying)
+
+
+@router.post("/amd", status_code=204, summary="Who answered", openapi_extra=FORM, max_body_size=MAX_FORM)
+async def receive_amd(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
+    later.add_task(carrier_callbacks.follow_up, services, await carrier_callbacks.receive_amd(services, callback))
+
+
+@router.post("/recording", status_code=204, summary="A recording", openapi_extra=FORM, max_body_size=MAX_FORM)
+async def receive_recording(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
+    applying = await carrier_callbacks.receive_recording(services, callback)
+    later.add_task(carrier_callbacks.follow_up, services, applying)
+
+
+@router.post(
+    "/voice",
+    summary="What an answered call is told, as TwiML",
+    openapi_extra=FORM,
+    max_body_size=MAX_FORM,
+    response_class=Response,
+    responses={200: {"content": {"text/xml": {"schema": {"type": "string"}}}}},
+)
+async def receive_voice(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> Response:
+    document, applying = await carrier_callbacks.receive_voice(services, callback)
+    later.add_task(carrier_callbacks.follow_up, services, applying)
+    return Response(document, media_type="text/xml", background=later)

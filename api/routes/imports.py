@@ -1,0 +1,144 @@
+"""``/campaigns/{id}/prospects:upload`` and ``/imports``."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from api.deps import (
+    IDEMPOTENT,
+    AuthenticatedRoute,
+    CursorQuery,
+    PageQuery,
+    ServicesDep,
+    StreamingRoute,
+    answer_of,
+    replayed,
+    scope,
+)
+from api.operations import imports, replays, uploads
+from api.operations.references import as_id
+from api.problems import responses
+from api.schemas.accounts import ListFilters
+from api.schemas.base import Page
+from api.schemas.prospects import ImportErrorOut, ImportOut, ImportStarted
+from api.uploads import parts_of
+from dialer.domain.actors import Actor
+from dialer.domain.states import ImportStatus
+
+router = APIRouter(tags=["imports"], route_class=AuthenticatedRoute)
+streams = APIRouter(tags=["imports"], route_class=StreamingRoute)
+Reader = Annotated[Actor, scope("prospects:read")]
+Writer = Annotated[Actor, scope("prospects:write")]
+FORM: dict[str, Any] = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "format": "binary", "description": "CSV, at most 1 GB"},
+                "mapping": {
+                    "type": "string",
+                    "description": "JSON object: field to column header",
+                    "examples": ['{"phone": "Mobile", "name": "Customer"}'],
+                },
+                "default_region": {"type": "string", "description": "ISO 3166 alpha-2", "examples": ["US"]},
+                "on_duplicate": {"type": "string", "enum": ["skip", "update"], "default": "skip"},
+                "dry_run": {"type": "boolean", "default": False, "description": "Not available yet: false"},
+            },
+        }
+    }
+}
+#: What the server reads of one request at most; the file's own limit is checked as it comes.
+MAX_REQUEST = uploads.MAX_FILE + (1 << 20)
+
+
+class ImportQuery(PageQuery, ListFilters):
+    status: ImportStatus | None = None
+    campaign_id: UUID | None = None
+
+
+@streams.post(
+    "/campaigns/{campaign}/prospects:upload",
+    status_code=202,
+    summary="Upload prospects as CSV",
+    response_model=ImportStarted,
+    openapi_extra={**IDEMPOTENT, "requestBody": {"required": True, "content": FORM}},
+    responses=responses(400, 404, 409, 413, 415),
+    max_body_size=MAX_REQUEST,
+)
+async def upload_prospects(request: Request, services: ServicesDep, actor: Writer, campaign: str) -> Response:
+    """The file is stored as it arrives and read by a workflow; look at `/imports/{import_id}`."""
+    key = request.headers.get("idempotency-key")
+    digest = uploads.Digest()
+    remembered = None if key is None else await replays.begin(services, actor, key, None)
+    if remembered is not None:
+        async for part in parts_of(request):
+            digest.add(part)
+        replays.compare(remembered.request_hash, digest.value(request.url.path))
+        return replayed(remembered)
+    started = False
+    try:
+        made = await uploads.upload_prospects(services, actor, campaign, parts_of(request), digest)
+        response = JSONResponse(made.model_dump(mode="json"), 202, {"Location": f"/api/v1/imports/{made.import_id}"})
+        if key is not None:
+            await replays.finish(services, actor, key, answer_of(response, digest.value(request.url.path)))
+        started = True
+        return response
+    finally:
+        if key is not None and not started:
+            await replays.give_up(services, actor, key)
+
+
+@router.get("/imports", summary="List imports")
+async def list_imports(services: ServicesDep, actor: Reader, query: Annotated[ImportQuery, Query()]) -> Page[ImportOut]:
+    return await imports.list_imports(
+        services, actor, query, query.request(), status=query.status, campaign_id=query.campaign_id
+    )
+
+
+@router.get("/imports/{import_id}", summary="Read an import", responses=responses(404))
+async def read_import(services: ServicesDep, actor: Reader, import_id: str) -> ImportOut:
+    return await imports.read_import(services, actor, as_id(import_id, "import"))
+
+
+@router.get(
+    "/imports/{import_id}/errors",
+    summary="The rows that were not taken, and why",
+    response_model=Page[ImportErrorOut],
+    responses={**responses(404), 200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def list_errors(
+    request: Request, services: ServicesDep, actor: Reader, import_id: str, query: Annotated[CursorQuery, Query()]
+) -> Any:
+    """JSON, or with `Accept: text/csv` the whole list as a file."""
+    found = as_id(import_id, "import")
+    if "text/csv" in request.headers.get("accept", ""):
+        lines = await imports.errors_as_csv(services, actor, found)
+        name = f"import-{found}-errors.csv"
+        return StreamingResponse(
+            lines, media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
+    return await imports.list_errors(services, actor, found, limit=query.limit, cursor=query.cursor)
+
+
+@router.post(
+    "/imports/{import_id}/retry",
+    status_code=202,
+    summary="Continue a failed import where it stopped",
+    openapi_extra=IDEMPOTENT,
+    responses=responses(404, 409),
+)
+async def retry_import(services: ServicesDep, actor: Writer, import_id: str) -> ImportStarted:
+    return await imports.retry_import(services, actor, as_id(import_id, "import"))
+
+
+@router.delete(
+    "/imports/{import_id}",
+    status_code=204,
+    summary="Undo an import whose prospects were never called",
+    responses=responses(404, 409),
+)
+async def undo_import(services: ServicesDep, actor: Writer, import_id: str) -> None:
+    await imports.undo_import(services, actor, as_id(import_id, "import"))

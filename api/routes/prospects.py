@@ -1,0 +1,96 @@
+"""``/campaigns/{id}/prospects`` and ``/prospects``."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
+from api.operations import explain, prospects
+from api.operations.references import as_id
+from api.problems import responses
+from api.schemas.accounts import ListFilters
+from api.schemas.base import Page
+from api.schemas.prospects import ExplainOut, ProspectIn, ProspectOut, ProspectPatch, UpsertIn, UpsertOut
+from dialer.domain.actors import Actor
+from dialer.domain.dispositions import Disposition
+from dialer.domain.states import ProspectState
+
+router = APIRouter(tags=["prospects"], route_class=AuthenticatedRoute)
+Reader = Annotated[Actor, scope("prospects:read")]
+Writer = Annotated[Actor, scope("prospects:write")]
+
+
+class ProspectQuery(PageQuery, ListFilters):
+    state: ProspectState | None = None
+    import_id: UUID | None = None
+    last_disposition: Disposition | None = None
+
+
+@router.get("/campaigns/{campaign}/prospects", summary="List a campaign's prospects", responses=responses(404))
+async def list_prospects(
+    services: ServicesDep, actor: Reader, campaign: str, query: Annotated[ProspectQuery, Query()]
+) -> Page[ProspectOut]:
+    return await prospects.list_prospects(
+        services,
+        actor,
+        campaign,
+        query,
+        query.request(),
+        state=query.state,
+        import_id=query.import_id,
+        disposition=query.last_disposition,
+    )
+
+
+@router.post(
+    "/campaigns/{campaign}/prospects",
+    status_code=201,
+    summary="Add one prospect",
+    openapi_extra=IDEMPOTENT,
+    responses=responses(404, 409),
+)
+async def add_prospect(
+    services: ServicesDep, actor: Writer, campaign: str, given: ProspectIn, response: Response
+) -> ProspectOut:
+    prospect = await prospects.add_prospect(services, actor, campaign, given)
+    response.headers["Location"] = f"/api/v1/prospects/{prospect.id}"
+    return prospect
+
+
+@router.post(
+    "/campaigns/{campaign}/prospects:upsert",
+    summary="Add or update up to 1,000 prospects",
+    openapi_extra=IDEMPOTENT,
+    responses=responses(404, 409),
+)
+async def upsert_prospects(services: ServicesDep, actor: Writer, campaign: str, given: UpsertIn) -> UpsertOut:
+    """Good items are written, bad ones are listed with the reason."""
+    return await prospects.upsert_prospects(services, actor, campaign, given)
+
+
+@router.get("/prospects/{prospect_id}", summary="Read a prospect", responses=responses(404))
+async def read_prospect(services: ServicesDep, actor: Reader, prospect_id: str) -> ProspectOut:
+    return await prospects.read_prospect(services, actor, as_id(prospect_id, "prospect"))
+
+
+@router.patch("/prospects/{prospect_id}", summary="Change a prospect", responses=responses(404, 409))
+async def change_prospect(services: ServicesDep, actor: Writer, prospect_id: str, given: ProspectPatch) -> ProspectOut:
+    """A time zone given to somebody who is held for want of one makes them callable."""
+    return await prospects.change_prospect(services, actor, as_id(prospect_id, "prospect"), given)
+
+
+@router.delete(
+    "/prospects/{prospect_id}",
+    status_code=204,
+    summary="Remove a prospect who was never called",
+    responses=responses(404, 409),
+)
+async def delete_prospect(services: ServicesDep, actor: Writer, prospect_id: str) -> None:
+    await prospects.delete_prospect(services, actor, as_id(prospect_id, "prospect"))
+
+
+@router.get("/prospects/{prospect_id}/explain", summary="May this person be called now?", responses=responses(404))
+async def explain_prospect(services: ServicesDep, actor: Reader, prospect_id: str) -> ExplainOut:
+    """Every gate with its reason, the one that blocks, and when the person may be called."""
+    return await explain.explain_prospect(services, actor, as_id(prospect_id, "prospect"))

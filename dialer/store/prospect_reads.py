@@ -1,0 +1,102 @@
+"""Prospects, imports and do-not-call entries as the API reads them, and the few changes it makes to one of them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.store.database import one, rows
+from dialer.store.pages import CREATED_AT, Listing, SortColumn
+from dialer.store.tables.base import LIVE
+
+_UPDATED = SortColumn(expression="t.updated_at", type="timestamptz")
+
+PROSPECTS = Listing(
+    columns="t.*",
+    source="prospects t",
+    sorts={
+        "created_at": CREATED_AT,
+        "updated_at": _UPDATED,
+        "phone": SortColumn(expression="t.phone"),
+        "attempts": SortColumn(expression="t.attempts", type="smallint"),
+        "priority": SortColumn(expression="-t.priority", type="int"),
+    },
+)
+IMPORTS = Listing(columns="t.*", source="imports t", sorts={"created_at": CREATED_AT, "updated_at": _UPDATED})
+SUPPRESSIONS = Listing(
+    columns="t.*",
+    source="suppressions t",
+    sorts={"created_at": CREATED_AT, "phone": SortColumn(expression="t.phone")},
+)
+
+#: Prospects of campaigns that are not deleted.
+VISIBLE = "EXISTS (SELECT 1 FROM campaigns v WHERE v.id = t.campaign_id AND v.hidden_at IS NULL)"
+
+
+async def find(session: AsyncSession, prospect_id: UUID, *, lock: bool = False) -> dict[str, Any] | None:
+    """A prospect of a campaign that is not deleted."""
+    sql = f"SELECT t.* FROM prospects t WHERE t.id = :id AND {VISIBLE} {'FOR NO KEY UPDATE' if lock else ''}"
+    row = await one(session, sql, {"id": prospect_id})
+    return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
+
+
+async def was_called(session: AsyncSession, prospect_id: UUID) -> bool:
+    """True when a carrier may have been asked to call this person for this campaign, or is about to be."""
+    sql = "SELECT 1 FROM calls WHERE prospect_id = :id AND state <> 'deferred' LIMIT 1"
+    return await one(session, sql, {"id": prospect_id}) is not None
+
+
+async def delete(session: AsyncSession, prospect_id: UUID) -> None:
+    """Delete somebody who was never called; records of deferred calls stay, without the person."""
+    parameters = {"id": prospect_id}
+    await session.execute(text("UPDATE calls SET prospect_id = NULL WHERE prospect_id = :id"), parameters)
+    await session.execute(text("DELETE FROM prospects WHERE id = :id"), parameters)
+
+
+async def facts_for_explain(session: AsyncSession, prospect_id: UUID) -> dict[str, Any] | None:
+    """Everything that decides whether a prospect may be called now."""
+    sql = f"""
+        SELECT p.state, p.held_reason, p.next_due_at, p.attempts, p.zone_set, p.phone, p.last_disposition,
+            c.id AS campaign_id, c.status AS campaign_status, c.paused_reason, c.settings, c.workspace_id,
+            dialer_now() AS now,
+            EXISTS (SELECT 1 FROM suppressions s WHERE s.phone = p.phone
+                AND (s.campaign_id IS NULL OR s.campaign_id = c.id)) AS suppressed,
+            EXISTS (SELECT 1 FROM calls l WHERE l.contact_id = p.contact_id AND l.{LIVE}) AS in_call,
+            (SELECT next_at FROM pace WHERE scope = 'campaign' AND scope_id = c.id) AS paced_until
+        FROM prospects p JOIN campaigns c ON c.id = p.campaign_id WHERE p.id = :id AND c.hidden_at IS NULL"""
+    row = await one(session, sql, {"id": prospect_id})
+    return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
+
+
+async def find_import(session: AsyncSession, import_id: UUID) -> dict[str, Any] | None:
+    row = await one(session, f"SELECT t.* FROM imports t WHERE t.id = :id AND {VISIBLE}", {"id": import_id})
+    return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
+
+
+async def set_import_options(session: AsyncSession, import_id: UUID, options: Mapping[str, Any]) -> None:
+    """The choices that came behind the file."""
+    sql = "UPDATE imports SET options = CAST(:options AS jsonb) WHERE id = :id AND status = 'running'"
+    await session.execute(text(sql), {"id": import_id, "options": json.dumps(options)})
+
+
+async def discard_upload(session: AsyncSession, import_id: UUID) -> None:
+    """Forget an upload that was refused or broken off; nothing was read of it."""
+    await session.execute(text("DELETE FROM imports WHERE id = :id AND rows_read = 0"), {"id": import_id})
+
+
+async def import_errors(session: AsyncSession, import_id: UUID, after: int, limit: int) -> list[dict[str, Any]]:
+    """Bad rows in the order of the file, those behind row ``after``."""
+    sql = """SELECT row, "column", value, code, message, suggestion FROM import_errors
+             WHERE import_id = :id AND row > :after ORDER BY row LIMIT :limit"""
+    found = await rows(session, sql, {"id": import_id, "after": after, "limit": limit})
+    return [dict(row._mapping) for row in found]  # pyright: ignore[reportPrivateUsage]
+
+
+async def suppressions_of(session: AsyncSession, phone: str) -> list[dict[str, Any]]:
+    """Every do-not-call entry of a phone."""
+    sql = "SELECT * FROM suppressions WHERE phone = :phone ORDER BY created_at"
+    found = await rows(session, sql, {"phone": phone})
+    return [dict(row._mapping) for row in found]  # pyright: ignore[reportPrivateUsage]
