@@ -62,7 +62,7 @@ def demo(
         output().print("\nTo look around afterwards: make demo ARGS=--keep")
 
     folder = fresh_home() if home is None else Home.at(home)
-    code = _with_stack(folder, show, workers=workers)
+    code = _with_stack(folder, show, workers=workers, throw_away=home is None)
     if home is None and code in (0, INTERRUPTED):  # after a failure somebody wants to read the logs
         remove_home(folder)
     raise typer.Exit(0 if keep and code == INTERRUPTED else code)
@@ -75,7 +75,7 @@ def doctor(home: HomeOption = DEFAULT_HOME) -> None:
     raise typer.Exit(examine_home(home))
 
 
-def _with_stack(home: Home, duty: Duty, *, workers: int) -> int:
+def _with_stack(home: Home, duty: Duty, *, workers: int, throw_away: bool = False) -> int:
     """Runs a stack for as long as ``duty`` takes; the exit code. Ctrl-C ends both, a second one abruptly."""
     console = errors()
 
@@ -84,7 +84,9 @@ def _with_stack(home: Home, duty: Duty, *, workers: int) -> int:
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        async with running_stack(home, lock, os.environ, workers=workers, say=narrator(console)) as stack:
+        async with running_stack(
+            home, lock, os.environ, workers=workers, throw_away=throw_away, say=narrator(console)
+        ) as stack:
             await duty(stack)
 
     try:

@@ -37,18 +37,27 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(
-    home: Home, lock: HomeLock, given: Mapping[str, str], *, workers: int, say: Narrator = lambda _: None
+    home: Home,
+    lock: HomeLock,
+    given: Mapping[str, str],
+    *,
+    workers: int,
+    throw_away: bool = False,
+    say: Narrator = lambda _: None,
 ) -> AsyncGenerator[Stack]:
     """A stack that serves until the block ends; then nothing of it is left running.
 
-    ``given`` is the environment that says which parts are elsewhere. Raises one of :data:`START_ERRORS`, with a
-    message for the person who started it. Cancelling the stop, too, makes it hurry.
+    ``given`` is the environment that says which parts are elsewhere. With ``throw_away`` nothing has to be
+    finished: all are killed at once. Raises one of :data:`START_ERRORS`, with a message for the person who
+    started it. Cancelling the stop, too, makes it hurry.
     """
     stack = await _start(home, given, lock, workers=workers, say=say)
     try:
         yield stack
     finally:
         say("stopping")
+        if throw_away:
+            stack.supervisor.hurry()
         await _stop(stack)
 
 
