@@ -41,8 +41,6 @@ from dialer.settings import Settings, temporal_connection
 from dialer.store.database import Database
 from workflows.starts import WorkflowClient
 
-MAX_BODY = 4 * 1024 * 1024
-"""Of requests that are held in memory; routes that stream say their own limit."""
 DESCRIPTION = """\
 Campaigns of outbound calls: upload prospects, launch, watch, pause.
 
@@ -58,7 +56,6 @@ def create_app(services: Services) -> FastAPI:
         version=metadata.version("dialer"),
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        max_body_size=MAX_BODY,
         separate_input_output_schemas=False,
     )
     app.state.services = services

@@ -7,10 +7,17 @@ from typing import Any
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.rates import Rate
+
+#: Bytes of a request: of those that are held in memory, of the carrier's, and of a file with the form around it.
+MAX_BODY = 4 * 1024 * 1024
+MAX_CALLBACK = 64 * 1024
+MAX_UPLOAD = (1 << 30) + (1 << 20)
+CALLBACKS = "/api/v1/carriers/"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
@@ -52,10 +59,31 @@ class RequestContext:
         began = monotonic()
         self.metrics.in_flight += 1
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, _limited(scope, receive, given), send_with_headers)
         finally:
             self.metrics.in_flight -= 1
             self.metrics.observe(_method(scope), _route(scope), status, monotonic() - began)
+
+
+def _limited(scope: Scope, receive: Receive, headers: Headers) -> Receive:
+    """``receive`` that refuses a body over the limit of its path, as announced or as it comes."""
+    path: str = scope["path"]
+    limit = MAX_UPLOAD if path.endswith(":upload") else MAX_CALLBACK if path.startswith(CALLBACKS) else MAX_BODY
+    announced = headers.get("content-length", "")
+    size = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else 0
+
+    async def limited() -> Message:
+        nonlocal size
+        if size > limit:
+            raise HTTPException(413, f"The body is larger than {limit} bytes.")
+        message = await receive()
+        if not announced and message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise HTTPException(413, f"The body is larger than {limit} bytes.")
+        return message
+
+    return limited
 
 
 def _trace_id(traceparent: str) -> str:

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -101,6 +101,20 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PoolTimeout, _on_database)
     app.add_exception_handler(DBAPIError, _on_database)
     app.add_exception_handler(Exception, _on_bug)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The description, with the problem document instead of FastAPI's own errors."""
+        document = describe()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs", {}))
+        schemas["ProblemDocument"] = problem
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        return document
+
+    app.openapi = openapi
 
 
 async def _on_problem(request: Request, error: Exception) -> JSONResponse:
@@ -136,8 +150,10 @@ async def _on_bug(request: Request, error: Exception) -> JSONResponse:
 
 def _is_passing(error: DBAPIError) -> bool:
     """By the classes of SQLSTATE: connections 08, resources 53, operator intervention 57, locks 55, conflicts 40."""
-    state = str(getattr(error.orig, "sqlstate", None) or "08000")
-    return error.connection_invalidated or state[:2] in {"08", "40", "53", "55", "57"}
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # nothing came from the server
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return str(state)[:2] in {"08", "40", "53", "55", "57"}
 
 
 def _kind(error: Exception) -> str:

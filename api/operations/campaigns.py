@@ -15,7 +15,7 @@ from api.operations.references import as_uuid
 from api.operations.services import Services
 from api.operations.validation import merged, validated
 from api.operations.waking import wake_campaign
-from api.schemas.accounts import ListFilters
+from api.schemas.accounts import SLUG, ListFilters
 from api.schemas.base import Page
 from api.schemas.campaigns import CampaignIn, CampaignOut, CampaignPatch, CloneIn
 from dialer.domain.actors import Actor
@@ -54,7 +54,8 @@ async def list_campaigns(
 
 async def find_campaign(session: AsyncSession, reference: str, *, lock: bool = False) -> dict[str, Any]:
     """By id or slug. Raises NotFound."""
-    row = await campaign_rows.find(session, as_uuid(reference) or reference, lock=lock)
+    found = as_uuid(reference) or (reference if SLUG.fullmatch(reference) else None)
+    row = None if found is None else await campaign_rows.find(session, found, lock=lock)
     if row is None:
         raise NotFound("campaign")
     return row

@@ -13,7 +13,6 @@ from api.operations.errors import Malformed
 from api.problems import responses
 from dialer.carriers.signatures import SETTINGS_HEADER, SIGNATURE_HEADER
 
-MAX_FORM = 64 * 1024
 MAX_FIELDS = 200
 FORM: dict[str, Any] = {
     "parameters": [
@@ -67,19 +66,19 @@ async def callback_of(request: Request) -> Callback:
 CallbackDep = Annotated[Callback, Depends(callback_of)]
 
 
-@router.post("/status", status_code=204, summary="A call's status", openapi_extra=FORM, max_body_size=MAX_FORM)
+@router.post("/status", status_code=204, summary="A call's status", openapi_extra=FORM)
 async def receive_status(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
     applying = await carrier_callbacks.receive_status(services, callback)
     if applying is not None:
         later.add_task(carrier_callbacks.follow_up, services, applying)
 
 
-@router.post("/amd", status_code=204, summary="Who answered", openapi_extra=FORM, max_body_size=MAX_FORM)
+@router.post("/amd", status_code=204, summary="Who answered", openapi_extra=FORM)
 async def receive_amd(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
     later.add_task(carrier_callbacks.follow_up, services, await carrier_callbacks.receive_amd(services, callback))
 
 
-@router.post("/recording", status_code=204, summary="A recording", openapi_extra=FORM, max_body_size=MAX_FORM)
+@router.post("/recording", status_code=204, summary="A recording", openapi_extra=FORM)
 async def receive_recording(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
     applying = await carrier_callbacks.receive_recording(services, callback)
     later.add_task(carrier_callbacks.follow_up, services, applying)
@@ -89,7 +88,6 @@ async def receive_recording(services: ServicesDep, callback: CallbackDep, later:
     "/voice",
     summary="What an answered call is told, as TwiML",
     openapi_extra=FORM,
-    max_body_size=MAX_FORM,
     response_class=Response,
     responses={200: {"content": {"text/xml": {"schema": {"type": "string"}}}}},
 )

@@ -50,8 +50,6 @@ FORM: dict[str, Any] = {
         }
     }
 }
-#: What the server reads of one request at most; the file's own limit is checked as it comes.
-MAX_REQUEST = uploads.MAX_FILE + (1 << 20)
 
 
 class ImportQuery(PageQuery, ListFilters):
@@ -66,7 +64,6 @@ class ImportQuery(PageQuery, ListFilters):
     response_model=ImportStarted,
     openapi_extra={**IDEMPOTENT, "requestBody": {"required": True, "content": FORM}},
     responses=responses(400, 404, 409, 413, 415),
-    max_body_size=MAX_REQUEST,
 )
 async def upload_prospects(request: Request, services: ServicesDep, actor: Writer, campaign: str) -> Response:
     """The file is stored as it arrives and read by a workflow; look at `/imports/{import_id}`."""

@@ -1,5 +1,6 @@
 """The workspace, its key, its carrier accounts and its caller numbers."""
 
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -7,10 +8,8 @@ from pydantic import Field, SecretStr
 
 from api.schemas.base import Document, Metadata, Moment, Name, Owned, Patch, Phone, Rate, View, Whole
 
-Slug = Annotated[
-    str,
-    Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$", max_length=64, examples=["spring-sale"]),
-]
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+Slug = Annotated[str, Field(pattern=f"^{SLUG.pattern}$", max_length=64, examples=["spring-sale"])]
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 alpha-2", examples=["US"])]
 
 
