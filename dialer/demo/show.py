@@ -11,7 +11,6 @@ from urllib.parse import quote
 import httpx
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 
 from dialer.client.api import ApiClient, ApiProblem, NoStack
 from dialer.client.uploads import upload_and_follow
@@ -121,7 +120,7 @@ class Demo:
             self._console.print(f"\n[bold]{len(left)} people wait[/bold], nobody was called at a wrong time:\n")
             self._console.print(waiting_table(counted))
         self._console.print(Group(*self._bad_rows(imported)))
-        self._console.print(self._closing_links(campaign["id"], imported["id"]), soft_wrap=True)
+        self._say_links(campaign["id"], imported["id"])
 
     def _bad_rows(self, imported: Mapping[str, Any]) -> list[str]:
         if not imported["failed"]:
@@ -131,12 +130,16 @@ class Demo:
         title = f"\n[bold]{imported['failed']} of {imported['rows_read']} rows were not taken[/bold]:"
         return [title, *(f"  {count} × {message}" for message, count in kinds)]
 
-    def _closing_links(self, campaign_id: str, import_id: str) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_row("\nAPI", f"\n{self._links['api_url']}/docs")
-        table.add_row("call attempts", self._campaign_in_temporal(campaign_id))
-        table.add_row("bad rows", f"{self._links['api_url']}/api/v1/imports/{import_id}/errors")
-        return table
+    def _say_links(self, campaign_id: str, import_id: str) -> None:
+        """One whole line each, however long, so that a terminal recognises them."""
+        links = {
+            "API": f"{self._links['api_url']}/docs",
+            "call attempts": self._campaign_in_temporal(campaign_id),
+            "bad rows": f"{self._links['api_url']}/api/v1/imports/{import_id}/errors",
+        }
+        self._console.print()
+        for name, link in links.items():
+            self._console.print(f"{name:<14} {link}", soft_wrap=True, markup=False)
 
     def _campaign_in_temporal(self, campaign_id: str) -> str:
         query = quote(f'CampaignId="{campaign_id}"', safe="")

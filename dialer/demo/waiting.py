@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from dialer.domain.calling_hours import CallingHours
@@ -33,25 +34,29 @@ def waits(prospects: Iterable[Mapping[str, Any]], hours: CallingHours, now: date
 
 def waiting_table(counted: Mapping[Wait, int]) -> Table:
     """One row per group."""
-    table = Table("people", "time zones", "why they wait", "until, there", "until, UTC", title_justify="left")
-    table.columns[0].justify = "right"
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("people", justify="right")
+    table.add_column("why they wait", no_wrap=True)
+    table.add_column("until, there", no_wrap=True)
+    table.add_column("until, UTC", no_wrap=True)
+    table.add_column("time zone")
     for wait, count in counted.items():
-        table.add_row(str(count), _zones(wait.zones), wait.why, *_until(wait))
+        table.add_row(str(count), wait.why, *_until(wait), _zones(wait.zones))
     return table
 
 
 def _wait(prospect: Mapping[str, Any], hours: CallingHours, now: datetime) -> Wait:
     names = tuple(prospect["time_zones"] or ())
     if prospect["state"] == "held" or not names:
-        return Wait(None, names, "nobody knows what time it is there" if not names else "held")
+        return Wait(None, names, "time there not known" if not names else "held")
     due = datetime.fromisoformat(prospect["next_due_at"]) if prospect["next_due_at"] else now
     zones = ZoneSet(names)
     opens = hours.next_open(max(now, due), timedelta(0), zones)
     if opens is None:
-        return Wait(None, names, "their zones have no calling hour in common")
+        return Wait(None, names, "no common calling hour")
     if opens > max(now, due):
         return Wait(opens, names, "outside calling hours")
-    return Wait(due.replace(second=0, microsecond=0), names, "the next attempt is due later")
+    return Wait(due.replace(second=0, microsecond=0), names, "next attempt due then")
 
 
 def _zones(names: tuple[str, ...]) -> str:
