@@ -39,7 +39,7 @@ def waiting_table(counted: Mapping[Wait, int]) -> Table:
     table.add_column("why they wait", no_wrap=True)
     table.add_column("until, there", no_wrap=True)
     table.add_column("until, UTC", no_wrap=True)
-    table.add_column("time zone")
+    table.add_column("time zone", overflow="fold")
     for wait, count in counted.items():
         table.add_row(str(count), wait.why, *_until(wait), _zones(wait.zones))
     return table
