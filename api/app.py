@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
 
 import uvicorn
@@ -106,6 +107,17 @@ async def services_over(settings: Settings, client: Client) -> AsyncGenerator[Se
         await database.close()
 
 
+class _Server(uvicorn.Server):
+    """Ends by returning: uvicorn would raise the signal once more, before connections and clients are closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def serve(settings: Settings, host: str, port: int) -> None:
     """Answer requests until a signal asks to stop; then finish those under way.
 
@@ -125,7 +137,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
             server_header=False,
             timeout_graceful_shutdown=20,
         )
-        await uvicorn.Server(config).serve()
+        await _Server(config).serve()
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -29,7 +30,13 @@ NOBODY = "127.0.0.1:1"  # where no Temporal server is
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
+def clock_offset() -> timedelta:
+    """How far the product's clock stands from the machine's; a module may say otherwise."""
+    return timedelta(0)
+
+
+@pytest.fixture
+def settings(database_url: str, clock_offset: timedelta) -> Settings:
     """What the environment of a process with the simulator says."""
     return Settings.model_validate(
         {
@@ -41,6 +48,7 @@ def settings(database_url: str) -> Settings:
             "twilio_base_url": "http://127.0.0.1:9",
             "secret_key": Fernet.generate_key().decode(),
             "api_key": KEY,
+            "clock_offset": clock_offset,
             "timing": Timing(undecided_s=1.0),
         }
     )

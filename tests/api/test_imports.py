@@ -1,0 +1,127 @@
+"""Files of prospects, on their way in and afterwards."""
+
+import io
+from collections.abc import AsyncIterator
+
+from temporalio.client import WorkflowExecutionStatus
+
+from tests.api.apis import Api, fields_of
+
+CSV = b"phone,name\n+12025550123,Ada\n12,Bad\n"
+
+
+def _file(content: bytes = CSV) -> dict[str, object]:
+    return {"file": ("people.csv", io.BytesIO(content), "text/csv")}
+
+
+async def test_an_upload_is_stored_in_pieces_and_read_by_a_workflow(api_with_temporal: Api):
+    api = api_with_temporal
+    campaign = await api.campaign()
+    content = b"phone,name\n" + b"".join(b"+1202555%04d,somebody\n" % (n % 10_000) for n in range(150_000))
+    form = {"mapping": '{"phone": "phone"}', "default_region": "US", "on_duplicate": "update"}
+    answer = await api.call(
+        "POST", f"/campaigns/{campaign['id']}/prospects:upload", expect=202, files=_file(content), data=form
+    )
+    started = answer.json()
+    assert answer.headers["location"] == f"/api/v1/imports/{started['import_id']}"
+    described = await api.services.workflows.client.get_workflow_handle(started["workflow_id"]).describe()
+    assert described.status is WorkflowExecutionStatus.RUNNING
+    pieces = await api.read("SELECT octet_length(data) AS n, data FROM import_pieces ORDER BY position")
+    assert b"".join(bytes(piece.data) for piece in pieces) == content
+    assert {piece.n for piece in pieces[:-1]} == {1 << 20}
+    found = await api.get(f"/imports/{started['import_id']}")
+    assert (found["status"], found["size_bytes"], found["filename"]) == ("running", len(content), "people.csv")
+    (row,) = await api.read("SELECT options FROM imports")
+    assert row.options["default_region"] == "US"
+    assert row.options["on_duplicate"] == "update"
+    assert [item["id"] for item in (await api.get("/imports"))["items"]] == [started["import_id"]]
+
+
+async def test_a_keyed_upload_is_stored_once(api: Api):
+    campaign = await api.campaign()
+    path = f"/campaigns/{campaign['id']}/prospects:upload"
+    headers = {"Idempotency-Key": "file-1"}
+    first = await api.call("POST", path, expect=202, files=_file(), headers=headers)
+    again = await api.call("POST", path, expect=202, files=_file(), headers=headers)
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    await api.refused("POST", path, 422, files=_file(CSV + b"+12025550124,Eve\n"), headers=headers)
+    await api.refused("POST", path, 422, files=_file(), data={"on_duplicate": "update"}, headers=headers)
+    assert len(await api.read("SELECT 1 FROM imports")) == 1
+
+
+async def test_a_refused_upload_leaves_nothing_behind(api: Api):
+    campaign = await api.campaign()
+    path = f"/campaigns/{campaign['id']}/prospects:upload"
+    await api.refused("POST", path, 415, json={})
+    await api.refused("POST", path, 415, content=b"")
+    assert fields_of(await api.refused("POST", path, 422, files={"data": ("x.csv", io.BytesIO(CSV))})) == {"file"}
+    for form, field in (
+        ({"mapping": "phone"}, "mapping"),
+        ({"mapping": '{"fone": "x"}'}, "mapping"),
+        ({"on_duplicate": "merge"}, "on_duplicate"),
+        ({"default_region": "usa"}, "default_region"),
+        ({"dry_run": "true"}, "dry_run"),
+        ({"colour": "red"}, "colour"),
+    ):
+        assert fields_of(await api.refused("POST", path, 422, files=_file(), data=form)) == {field}
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    torn = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nphone\n+1202555'
+    await api.refused("POST", path, 400, content=torn, headers=headers)
+    await api.refused("POST", path, 400, content=b"nonsense", headers=headers)
+    await api.refused("POST", "/campaigns/nobody/prospects:upload", 404, files=_file())
+    await api.read("UPDATE campaigns SET status = 'stopped' RETURNING 1")
+    await api.refused("POST", path, 409, files=_file())
+    assert await api.read("SELECT 1 FROM imports") == []
+    assert await api.read("SELECT 1 FROM import_pieces") == []
+
+
+async def test_a_file_over_a_gigabyte_is_refused_as_announced(api: Api):
+    campaign = await api.campaign()
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(2 << 30)}
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    path = f"/campaigns/{campaign['id']}/prospects:upload"
+    problem = await api.refused("POST", path, 413, content=nothing(), headers=headers)
+    assert problem["code"] == "too_large"
+
+
+async def _failed_import(api: Api) -> str:
+    campaign = await api.campaign()
+    path = f"/campaigns/{campaign['id']}/prospects:upload"
+    started = (await api.call("POST", path, expect=202, files=_file())).json()
+    await api.read("UPDATE imports SET status = 'failed' RETURNING 1")
+    return started["import_id"]
+
+
+async def test_bad_rows_are_listed_and_given_as_a_file(api: Api):
+    import_id = await _failed_import(api)
+    sql = """
+        INSERT INTO import_errors (workspace_id, import_id, row, "column", value, code, message, suggestion)
+        SELECT workspace_id, id, n, 'phone', '=1+1', 'phone_invalid', 'No such number', 'Check it'
+        FROM imports, generate_series(2, 4) AS n RETURNING 1"""
+    await api.read(sql)
+    page = await api.get(f"/imports/{import_id}/errors", params={"limit": 2})
+    rest = await api.get(f"/imports/{import_id}/errors", params={"limit": 2, "cursor": page["next_cursor"]})
+    assert [item["row"] for item in page["items"] + rest["items"]] == [2, 3, 4]
+    assert rest["next_cursor"] is None
+    answer = await api.call("GET", f"/imports/{import_id}/errors", expect=200, headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    lines = answer.text.splitlines()
+    assert lines[0] == "row,column,value,code,message,suggestion"
+    assert lines[1] == "2,phone,'=1+1,phone_invalid,No such number,Check it"
+    assert len(lines) == 4
+
+
+async def test_an_import_is_retried_and_undone(api: Api):
+    import_id = await _failed_import(api)
+    again = await api.post(f"/imports/{import_id}/retry", expect=202)
+    assert again["import_id"] == import_id
+    assert (await api.get(f"/imports/{import_id}"))["status"] == "running"
+    problem = await api.refused("POST", f"/imports/{import_id}/retry", 409)
+    assert problem["current_status"] == "running"
+    await api.call("DELETE", f"/imports/{import_id}", expect=204)
+    await api.refused("GET", f"/imports/{import_id}", 404)
+    assert await api.read("SELECT 1 FROM import_pieces") == []

@@ -1,0 +1,37 @@
+"""One call now, on a clock that stands at a Wednesday noon in New York."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from tests.api.apis import CALLER, PERSON, Api
+
+NOON = datetime(2036, 6, 4, 16, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock_offset() -> timedelta:
+    return NOON - datetime.now(UTC)
+
+
+async def test_a_single_call_is_claimed_and_runs_as_a_workflow(api_with_temporal: Api):
+    api = api_with_temporal
+    agent = await api.agent()
+    body = {"agent_id": agent["id"], "from": CALLER, "to": PERSON, "variables": {"name": "Ada"}}
+    started = await api.post("/calls", body, expect=202, headers={"Idempotency-Key": "ring"})
+    described = await api.services.workflows.client.get_workflow_handle(started["workflow_id"]).describe()
+    assert described.status is WorkflowExecutionStatus.RUNNING
+    call = await api.get(f"/calls/{started['call_id']}")
+    assert (call["state"], call["from"], call["to"], call["campaign_id"]) == ("claimed", CALLER, PERSON, None)
+    again = await api.post("/calls", body, expect=202, headers={"Idempotency-Key": "ring"})
+    assert again["call_id"] == started["call_id"]
+    problem = await api.refused("POST", "/calls", 409, json=body)
+    assert [gate["name"] for gate in problem["gates"] if not gate["pass"]] == ["status"]
+
+
+async def test_a_call_that_temporal_cannot_start_is_not_dialed(api: Api):
+    agent = await api.agent()
+    body = {"agent_id": agent["id"], "from": CALLER, "to": PERSON}
+    problem = await api.refused("POST", "/calls", 503, json=body)
+    assert problem["code"] == "unavailable"
