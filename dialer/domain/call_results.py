@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 
@@ -39,7 +39,8 @@ class CallEnded:
         numbers = ("caller_number", "talk_seconds")
         for field, value in zip(known, values, strict=True):
             right = int if field.name in numbers else str
-            if not isinstance(value, right) and (value is not None or field.name == "state"):
+            fits = isinstance(value, right) and not isinstance(value, bool)
+            if not fits and (value is not None or field.name == "state"):
                 raise ValueError(f"{field.name} is not of its type")
         facts: dict[str, Any] = {field.name: value for field, value in zip(known, values, strict=True)}
         return cls(**facts)
@@ -47,4 +48,4 @@ class CallEnded:
 
 def moment(at: datetime | None) -> str | None:
     """RFC 3339 in UTC, to the second."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

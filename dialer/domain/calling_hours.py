@@ -70,8 +70,11 @@ class CallingHours:
         zones = self.zones_for(prospect_zones)
         if zones is None:
             return None
-        starts = {now} | {start for name in zones.names for start in self._starts(now, name) if start > now}
-        return next((at for at in sorted(starts) if self.is_open_for(at, margin, prospect_zones)), None)
+        if self.is_open_for(now, margin, prospect_zones):
+            return now
+        changes = {at for name in zones.names for at in self._changes(now, name)}
+        starts = changes | {at - margin for at in changes}
+        return next((at for at in sorted(starts) if at > now and self.is_open_for(at, margin, prospect_zones)), None)
 
     def _open_in(self, now: datetime, zone: str) -> bool:
         local = now.astimezone(clock_of(zone))
@@ -86,7 +89,10 @@ class CallingHours:
     def _is_holiday(self, day: date) -> bool:
         return self.holidays is not None and day in holiday_calendar(self.holidays)
 
-    def _starts(self, now: datetime, zone: str) -> Iterator[datetime]:
+    def _changes(self, now: datetime, zone: str) -> Iterator[datetime]:
+        """Every moment at which a window may begin in the zone: when a clock reads its start, both times where it does
+        so twice, and when a clock is put forward past it or back into it.
+        """
         info = clock_of(zone)
         first = now.astimezone(info).date() - timedelta(days=1)
         for offset in range(HORIZON.days + 2):
@@ -95,10 +101,27 @@ class CallingHours:
                 if day.weekday() in window.days:
                     local = datetime(day.year, day.month, day.day, *divmod(window.start, 60), tzinfo=info)
                     yield local.astimezone(UTC)
+                    yield local.replace(fold=1).astimezone(UTC)
+        yield from _clock_changes(now.astimezone(UTC), info)
 
 
 ALWAYS = CallingHours(windows=(Window(days=frozenset(range(7)), start=0, end=MINUTES_PER_DAY),), zone="UTC")
 WEEKDAYS_9_TO_20 = CallingHours(windows=(Window(days=frozenset(range(5)), start=9 * 60, end=20 * 60),))
+
+
+def _clock_changes(now: datetime, info: ZoneInfo) -> Iterator[datetime]:
+    """The moments within the horizon at which the zone's clocks are put forward or back."""
+    for day in range(HORIZON.days + 2):
+        before, after = now + timedelta(days=day - 1), now + timedelta(days=day)
+        if before.astimezone(info).utcoffset() == after.astimezone(info).utcoffset():
+            continue
+        while after - before > timedelta(seconds=1):
+            middle = before + (after - before) / 2
+            if middle.astimezone(info).utcoffset() == before.astimezone(info).utcoffset():
+                before = middle
+            else:
+                after = middle
+        yield after.replace(microsecond=0)
 
 
 @lru_cache(maxsize=1024)
@@ -110,7 +133,7 @@ def clock_of(zone: str) -> ZoneInfo:
     try:
         with resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as file:
             return ZoneInfo.from_file(file, key=zone)
-    except (FileNotFoundError, IsADirectoryError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{zone!r} is no IANA time zone") from error
 
 
@@ -131,7 +154,7 @@ def holiday_calendar(code: str) -> Mapping[date, str]:
 def parse_clock(text: str) -> int:
     """Minutes after midnight for ``HH:MM``, up to ``24:00``. Raises ValueError."""
     hours, separator, minutes = text.partition(":")
-    if not (separator and len(hours) == 2 and len(minutes) == 2 and (hours + minutes).isdigit()):
+    if not (separator and len(hours) == 2 and len(minutes) == 2 and text.isascii() and (hours + minutes).isdigit()):
         raise ValueError(f"{text!r} is not a time of day like 09:00")
     total = int(hours) * 60 + int(minutes)
     if int(minutes) > 59 or total > MINUTES_PER_DAY:

@@ -60,6 +60,7 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
     schedule: Mapping[str, Any] = data.get("schedule") or {}
     pace: Mapping[str, Any] = data.get("pace") or {}
     redial: Mapping[str, Any] = data.get("redial") or {}
+    delays: Mapping[str, list[str]] = redial.get("delays") or {}
     hours = data.get("calling_hours")
     return CampaignRules(
         start_at=_moment(schedule.get("start_at")),
@@ -67,7 +68,7 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
         hours=hours_from_json(hours) if hours else WEEKDAYS_9_TO_20,
         redial=RedialPolicy(
             max_attempts=redial.get("max_attempts", DEFAULT_MAX_ATTEMPTS),
-            delays={key: _delays(value) for key, value in (redial.get("delays") or {}).items()},
+            delays={key: _delays(value) for key, value in delays.items()},
         ),
         pace=Pace(
             max_concurrent=pace.get("max_concurrent", DEFAULT_MAX_CONCURRENT),

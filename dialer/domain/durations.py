@@ -7,21 +7,25 @@ import re
 from datetime import timedelta
 
 _PATTERN = re.compile(
-    r"^P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?$"
+    r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?",
+    re.ASCII,
 )
 
 
 def parse_duration(text: str) -> timedelta:
     """Raises ValueError for anything that is not such a duration."""
-    match = _PATTERN.match(text)
-    if match is None or text in ("P", "PT"):
+    match = _PATTERN.fullmatch(text)
+    if match is None or text == "P":
         raise ValueError(f"{text!r} is not an ISO 8601 duration such as PT15M or P1D")
-    return timedelta(**{unit: float(value) for unit, value in match.groupdict().items() if value is not None})
+    try:
+        return timedelta(**{unit: float(value) for unit, value in match.groupdict().items() if value is not None})
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than can be counted") from error
 
 
 def format_duration(delay: timedelta) -> str:
-    """The shortest spelling; zero is ``PT0S``."""
+    """The shortest spelling, in whole seconds; zero is ``PT0S``."""
     total = int(delay.total_seconds())
     days, rest = divmod(total, 86400)
     hours, rest = divmod(rest, 3600)

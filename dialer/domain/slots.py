@@ -1,7 +1,7 @@
 """How many calls a campaign may claim now, and from which caller numbers.
 
-A slot *is* a live call, so every figure here is a count of rows taken under the limits' locks. Not more than one second's
-worth of calls may wait for their turn, so that a change of mind (pause, edit, opt-out) finds few of them.
+A slot *is* a live call, so every figure here is a count of rows taken under the limits' locks. Not more than one
+second's worth of calls may wait for their turn, so that a change of mind (pause, edit, opt-out) finds few of them.
 """
 
 import math
