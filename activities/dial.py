@@ -25,8 +25,9 @@ from dialer.carriers.base import (
 from dialer.carriers.twilio import digits_for_extension
 from dialer.domain.call_results import CallEnded
 from dialer.domain.dispositions import CONFIGURATION_CODES, Disposition, disposition_of_refusal, refusal_pauses_campaign
-from dialer.domain.states import PausedReason
+from dialer.domain.states import CallState, PausedReason
 from dialer.domain.timing import Timing
+from dialer.sealing import SealBroken
 from dialer.store.control import StateConflict, pause
 from dialer.store.database import Database
 from dialer.store.dialing import Saved, ask_to_cancel, campaign_of, mark_hang_up_sent, save_accepted, save_unknown
@@ -114,8 +115,9 @@ class DialActivities:
     async def _take_turn(self, workspace_id: UUID, call_id: UUID) -> bool:
         async with self._database.transaction(workspace_id) as session:
             turn = await take_turn(session, call_id, self._timing.turn_s)
-            if turn.wait_s is None:
-                await defer(session, call_id, "pace", self._timing)
+            deferred = turn.wait_s is None and await defer(session, call_id, "pace", self._timing)
+        if deferred:
+            await self._wake_of(workspace_id, call_id)
         if turn.wait_s is None:
             return False
         if turn.wait_s > 0:
@@ -125,8 +127,11 @@ class DialActivities:
     async def _dial(self, call_id: UUID, gate: GatePassed, gate_began: float) -> PlacedCall:
         if self._public_url is None:
             # No callback could reach us. A launch is refused then; this is for what was launched before.
-            return await self._give_back(call_id, gate, "no_public_url")
-        carrier = await self._carriers.of(gate.workspace_id, gate.carrier_account_id)
+            return await self._cannot_dial(call_id, gate, "no_public_url")
+        try:
+            carrier = await self._carriers.of(gate.workspace_id, gate.carrier_account_id)
+        except (LookupError, SealBroken):
+            return await self._cannot_dial(call_id, gate, "no_carrier")
         order = DialOrder(
             call_id=call_id,
             to=gate.to_phone,
@@ -180,9 +185,16 @@ class DialActivities:
         async with self._database.transaction(workspace_id) as session:
             await mark_hang_up_sent(session, call_id)
 
+    async def _cannot_dial(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
+        """Our own settings keep every call of the campaign from leaving, until a person mends them."""
+        if gate.campaign_id is not None:
+            await self._pause(gate.workspace_id, gate.campaign_id, PausedReason.CARRIER_CONFIGURATION, reason)
+        return await self._give_back(call_id, gate, reason)
+
     async def _give_back(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
+        """Nobody's phone rang, certainly: the request did not leave, or the carrier did nothing with it."""
         async with self._database.transaction(gate.workspace_id) as session:
-            await defer(session, call_id, reason, self._timing)
+            await defer(session, call_id, reason, self._timing, state=CallState.DIALING)
         await self._wake_of(gate.workspace_id, call_id)
         return await self._over(gate.workspace_id, call_id)
 
@@ -198,22 +210,22 @@ class DialActivities:
             untouched=pauses,
         )
         if pauses and gate.campaign_id is not None:
-            await self._pause(gate.workspace_id, gate.campaign_id, refusal)
+            is_account = refusal.code not in CONFIGURATION_CODES
+            reason = PausedReason.CARRIER_ACCOUNT if is_account else PausedReason.CARRIER_CONFIGURATION
+            await self._pause(gate.workspace_id, gate.campaign_id, reason, f"refused with code {refusal.code}")
         async with self._database.transaction(gate.workspace_id) as session:
             await end_call(session, call_id, ending, self._timing)
         await self._wake_of(gate.workspace_id, call_id)
         return await self._over(gate.workspace_id, call_id)
 
-    async def _pause(self, workspace_id: UUID, campaign_id: UUID, refusal: Refused) -> None:
+    async def _pause(self, workspace_id: UUID, campaign_id: UUID, reason: PausedReason, why: str) -> None:
         """Before the call ends, so that its prospect is not claimed again in between."""
-        is_account = refusal.code not in CONFIGURATION_CODES
-        reason = PausedReason.CARRIER_ACCOUNT if is_account else PausedReason.CARRIER_CONFIGURATION
         try:
             async with self._database.transaction(workspace_id) as session:
                 await pause(session, campaign_id, reason=reason)
         except StateConflict:
             return
-        logger.error("campaign %s paused: the carrier refuses with code %s", campaign_id, refusal.code)
+        logger.error("campaign %s paused (%s): %s", campaign_id, reason, why)
         await self._workflows.nudge_campaign(campaign_id)
 
     async def _over(self, workspace_id: UUID, call_id: UUID) -> PlacedCall:

@@ -13,7 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
-from dialer.domain.states import CampaignStatus
+from dialer.domain.states import CallState, CampaignStatus
 from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet, zones_for_phone
 from dialer.store.database import one
@@ -102,13 +102,19 @@ def zones_of(row: Row[Any]) -> ZoneSet | None:
     return ZoneSet.parse(row.zone_set) if row.zone_set else None
 
 
-async def defer(session: AsyncSession, call_id: UUID, reason: str, timing: Timing) -> bool:
-    """The call was never dialed: no attempt. Its prospect is due again in a moment, or suppressed. True if it did so."""
+async def defer(
+    session: AsyncSession, call_id: UUID, reason: str, timing: Timing, *, state: CallState = CallState.CLAIMED
+) -> bool:
+    """The call was never dialed: no attempt. Its prospect is due again in a moment, or suppressed. True if it did so.
+
+    Only the process that passed the gate may say so of a ``dialing`` call, once it knows that no request left or that
+    the carrier did nothing; to everybody else the phone may be ringing.
+    """
     sql = """
         UPDATE calls SET state = 'deferred', deferred_reason = :reason, ended_at = dialer_now(), deadline_at = NULL
-        WHERE id = :id AND state IN ('claimed', 'dialing') AND carrier_call_id IS NULL
+        WHERE id = :id AND state = :state AND carrier_call_id IS NULL
         RETURNING prospect_id, campaign_id"""
-    call = await one(session, sql, {"id": call_id, "reason": reason})
+    call = await one(session, sql, {"id": call_id, "reason": reason, "state": state.value})
     if call is None:
         return False
     if call.prospect_id is not None:
@@ -131,8 +137,8 @@ async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timi
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:
     sql = """
         SELECT c.workspace_id, c.campaign_id, c.prospect_id, c.carrier_account_id, c.from_phone, c.to_phone,
-            c.settings_version, c.hang_up_at, m.status, m.settings, m.settings_version AS campaign_settings_version, p.zone_set,
-            p.extension, dialer_now() AS now,
+            c.settings_version, c.hang_up_at, m.status, m.settings, m.settings_version AS campaign_settings_version,
+            p.zone_set, p.extension, dialer_now() AS now,
             EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
                 AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
