@@ -49,7 +49,7 @@ class ControlActivities:
                         done = await resume(session, campaign_id, expected_version=version)
                     case _:
                         done = await stop(session, campaign_id, hang_up=request.hang_up, expected_version=version)
-        except (LostRace, StateConflict) as error:
+        except (LostRace, StateConflict, LookupError) as error:
             logger.info("%s of campaign %s dropped: %s", request.action, campaign_id, error)
             return f"dropped: {error}"
         return done.status.value

@@ -19,7 +19,7 @@ from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.states import CampaignStatus, CompletedReason
 from dialer.domain.timing import Timing
 from dialer.store.campaign_ends import expire_ready, hold_never_open
-from dialer.store.claims import ClaimedCall, claim, database_now
+from dialer.store.claims import Claim, ClaimedCall, claim, database_now
 from dialer.store.control import complete, count_live, start_scheduled
 from dialer.store.database import Database, one
 from dialer.store.waiting import Reason, Waiting, due_lanes, never_open, open_lanes, what_now
@@ -49,7 +49,7 @@ class LegEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """What a leg leaves behind. ``idle_until`` is None when only a signal ends the wait."""
+    """What a leg leaves behind. ``idle_until`` is None when no time is known and ``idle_s`` is the longest wait."""
 
     end: LegEnd
     idle_s: float
@@ -60,11 +60,12 @@ class Leg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One round of a leg: what was claimed, or what is waited for."""
+    """One round of a leg: what was claimed, or what is waited for; ``ends_at`` when the campaign's end lies ahead."""
 
     calls: tuple[ClaimedCall, ...] = ()
     waiting: Waiting | None = None
-    blocked: str | None = None
+    retry_s: float | None = None
+    """When only the pace or slots stand in the way: look again after this."""
     finished: bool = False
     now: datetime
 
@@ -95,10 +96,10 @@ class DispatchActivities:
                     return Leg(end=LegEnd.FINISHED, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
                 left = ends - asyncio.get_running_loop().time()
                 if step.waiting is not None and self._is_long(step.waiting, step.now, left):
-                    idle = await self._go_idle(workspace_id, campaign_id, step.waiting, step.now, claimed)
+                    idle = await self._go_idle(workspace_id, campaign_id, step, step.waiting, claimed)
                     if idle is not None:
                         return idle
-                if left <= 0:
+                if left <= 0 or activity.is_worker_shutdown():
                     return Leg(end=LegEnd.MORE, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
                 await woken.wait(self._pause_s(step, left))
 
@@ -118,12 +119,11 @@ class DispatchActivities:
             opened = open_lanes(lanes, rules, now, self._timing)
             if opened:
                 found = await claim(session, campaign, rules, opened, self._timing)
-                step = Step(calls=found.calls, blocked=found.blocked, now=now)
-                if not found.calls and found.blocked == "slots":
-                    step = Step(waiting=Waiting(reason=Reason.SLOTS, text="a free slot"), blocked="slots", now=now)
+                step = _claimed(found, rules, now)
             else:
                 await hold_never_open(session, campaign_id, never_open(lanes, rules, now, self._timing))
-                step = Step(waiting=await what_now(session, campaign, rules, now, self._timing), now=now)
+                waiting = await what_now(session, campaign, rules, now, self._timing)
+                step = Step(waiting=waiting, ends_at=rules.end_at, now=now)
         await self._start(workspace_id, campaign, rules, step.calls)
         if step.waiting is not None and step.waiting.reason is Reason.NOBODY:
             return await self._finish(workspace_id, campaign, rules, step)
@@ -191,25 +191,27 @@ class DispatchActivities:
         if step.calls:
             return 0.0
         longest = min(left, 2.0)
-        if step.blocked == "pace":
-            return min(longest, 0.1)
+        if step.retry_s is not None:
+            return min(longest, step.retry_s)
         until = step.waiting.until if step.waiting is not None else None
         return longest if until is None else max(min(longest, (until - step.now).total_seconds()), 0.02)
 
     async def _go_idle(
-        self, workspace_id: UUID, campaign_id: UUID, waiting: Waiting, now: datetime, claimed: int
+        self, workspace_id: UUID, campaign_id: UUID, step: Step, waiting: Waiting, claimed: int
     ) -> Leg | None:
         """Store that no leg runs, then look once more: whoever committed before that look is seen by it."""
-        until = waiting.until
-        idle_s = LONGEST_IDLE_S if until is None else max((until - now).total_seconds(), 0.05)
+        until, text = waiting.until, waiting.text
+        if step.ends_at is not None and (until is None or step.ends_at < until):
+            until, text = step.ends_at, "its end"
+        idle_s = LONGEST_IDLE_S if until is None else max((until - step.now).total_seconds(), 0.05)
         async with self._database.transaction(workspace_id) as session:
-            await sleep_until(session, campaign_id, now + timedelta(seconds=idle_s))
+            await sleep_until(session, campaign_id, step.now + timedelta(seconds=idle_s))
         again = await self._look(workspace_id, campaign_id)
-        if again is None or again.reason is not waiting.reason or again.until != until:
+        if again is None or again.reason is not waiting.reason or again.until != waiting.until:
             async with self._database.transaction(workspace_id) as session:
                 await start_leg(session, campaign_id)
             return None
-        return Leg(end=LegEnd.IDLE, idle_s=idle_s, waiting_for=waiting.text, idle_until=moment(until), claimed=claimed)
+        return Leg(end=LegEnd.IDLE, idle_s=idle_s, waiting_for=text, idle_until=moment(until), claimed=claimed)
 
     async def _look(self, workspace_id: UUID, campaign_id: UUID) -> Waiting | None:
         async with self._database.transaction(workspace_id) as session:
@@ -218,6 +220,14 @@ class DispatchActivities:
                 return None
             now = await database_now(session)
             return await what_now(session, campaign, rules_from_json(campaign.settings), now, self._timing)
+
+
+def _claimed(found: Claim, rules: CampaignRules, now: datetime) -> Step:
+    if found.calls or found.blocked is None:
+        return Step(calls=found.calls, now=now)
+    if found.blocked == "pace":
+        return Step(retry_s=min(max(0.5 / rules.pace.calls_per_second, 0.05), 1.0), now=now)
+    return Step(waiting=Waiting(reason=Reason.SLOTS, text="a free slot"), now=now)
 
 
 async def read_campaign(session: AsyncSession, campaign_id: UUID) -> Row[Any] | None:

@@ -1,7 +1,7 @@
 """What a failed activity tells Temporal: the kind of the failure and nothing of the data.
 
-PostgreSQL's messages quote rows, and with them phone numbers; failures go into Temporal's history, where no personal data
-belongs. Every worker has this interceptor.
+PostgreSQL's messages quote rows, and with them phone numbers; failures go into Temporal's history, where no personal
+data belongs. Every worker has this interceptor.
 """
 
 from typing import Any

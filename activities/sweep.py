@@ -4,8 +4,10 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -83,7 +85,7 @@ class SweepActivities:
             await delete_old_pieces(session)
             await fail_abandoned_uploads(session)
         reconciled = await self._watch_once()
-        while self._watch_on and asyncio.get_running_loop().time() < until:
+        while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
             activity.heartbeat()
             await asyncio.sleep(self._timing.watch_s)
             reconciled += await self._watch_once()
@@ -167,15 +169,31 @@ class SweepActivities:
         for row in campaigns:
             activity.heartbeat()
             await self._workflows.start_campaign(row.workspace_id, row.id, row.name)
-            if row.idle_until is None:
-                continue
-            async with self._database.transaction(row.workspace_id) as session:
-                waiting = await what_now(session, row, rules_from_json(row.settings), row.now, self._timing)
-            stale = row.idle_until > row.now + timedelta(seconds=5) and waiting.until is not None
-            if waiting.reason is Reason.RUNNING or (stale and waiting.until < row.idle_until - timedelta(seconds=5)):
+            if await self._overslept(row):
                 await self._wake(row.id)
+                await self._workflows.nudge_campaign(row.id)
         for row in imports:
             await self._workflows.start_import(row.workspace_id, row.id, row.campaign_id)
+
+    async def _overslept(self, row: Row[Any]) -> bool:
+        """True when the campaign waits although it need not, because a wake-up was lost on its way.
+
+        ``idle_until`` is cleared before the nudge is sent: without it a leg runs, or the nudge was lost. A nudge to a
+        leg that runs costs one event.
+        """
+        if row.idle_until is None:
+            return not row.claiming
+        rules = rules_from_json(row.settings)
+        async with self._database.transaction(row.workspace_id) as session:
+            waiting = await what_now(session, row, rules, row.now, self._timing)
+        if waiting.reason in (Reason.RUNNING, Reason.OVER):
+            return True
+        if waiting.reason is Reason.NOBODY:
+            return not rules.keep_open
+        moment = timedelta(seconds=5)
+        return (
+            waiting.until is not None and waiting.until < row.idle_until - moment and row.now < row.idle_until - moment
+        )
 
     async def _check_tallies(self) -> int:
         """One campaign per sweep."""

@@ -13,6 +13,14 @@ pytestmark = pytest.mark.timeout(240)
 ENDS: dict[str, tuple[Any, str, str, int]] = {
     "refused as an invalid number": ({"kind": "human", "create_error": 21211}, "invalid_number", "invalid", 0),
     "refused as not reachable by policy": ({"kind": "human", "create_error": 21215}, "blocked", "invalid", 0),
+    **{
+        f"refused with {code} as invalid": ({"kind": "human", "create_error": code}, "invalid_number", "invalid", 0)
+        for code in (21217, 13223, 13226)
+    },
+    **{
+        f"refused with {code} as blocked": ({"kind": "human", "create_error": code}, "blocked", "invalid", 0)
+        for code in (21216, 13225, 13227, 21202)
+    },
     "a human": ({"kind": "human"}, "human", "reached", 1),
     "a machine": ({"kind": "voicemail", "answered_by": "machine_start"}, "voicemail_no_msg", "exhausted", 1),
     "a machine after the beep": (
@@ -33,6 +41,23 @@ ENDS: dict[str, tuple[Any, str, str, int]] = {
         f"disconnected by {sip}": ({"status": "failed", "sip": sip}, "disconnected", "invalid", 1)
         for sip in (404, 410, 604, 484, 485)
     },
+    "a phone that hangs up at once": (
+        {"kind": "human", "answered_by": "unknown", "talk_s": 2},
+        "short_hangup",
+        "exhausted",
+        1,
+    ),
+    "our number blocked, by code": (
+        {"status": "failed", "error_code": 32017},
+        "caller_id_blocked",
+        "exhausted",
+        1,
+    ),
+    **{
+        f"a carrier error by code {code}": ({"status": "failed", "error_code": code}, "carrier_error", "exhausted", 1)
+        for code in (32016, 32011)
+    },
+    "disconnected by another code": ({"status": "failed", "error_code": 21214}, "disconnected", "invalid", 1),
     "disconnected by code": ({"status": "failed", "error_code": 13224}, "disconnected", "invalid", 1),
     "rejected by 603": ({"status": "failed", "sip": 603}, "rejected", "exhausted", 1),
     "rejected by 403": ({"status": "failed", "sip": 403}, "rejected", "exhausted", 1),
@@ -89,10 +114,11 @@ def test_a_call_that_meets(name: str, ended: dict[str, tuple[dict[str, Any], dic
     assert (call["disposition"], prospect["state"], prospect["attempts"]) == (disposition, state, attempts)
 
 
-def test_a_throttled_request_is_no_attempt_and_is_made_again_later(stack: Stack) -> None:
+@pytest.mark.parametrize("error", ["http_429", 22005, 10004])
+def test_a_throttled_request_is_no_attempt_and_is_made_again_later(stack: Stack, error: str | int) -> None:
     campaign = Campaign.make(stack)
     phones = fresh_phones(1)
-    script(stack, phones[0], {"behaviours": [{"kind": "human", "create_error": "http_429"}]})
+    script(stack, phones[0], {"behaviours": [{"kind": "human", "create_error": error}]})
     campaign.add(phones)
     campaign.post("launch")
     until(lambda: campaign.calls(state="deferred"), what="a deferred call")
@@ -102,7 +128,7 @@ def test_a_throttled_request_is_no_attempt_and_is_made_again_later(stack: Stack)
     assert len(campaign.at_carrier()) == 1
 
 
-@pytest.mark.parametrize("code", [20003, 21210, 21212, 21219])
+@pytest.mark.parametrize("code", [20003, 20005, 21205, 21210, 21212, 21219])
 def test_a_refused_account_or_setting_pauses_the_campaign(stack: Stack, code: int) -> None:
     campaign = Campaign.make(stack)
     phones = fresh_phones(1)
