@@ -63,6 +63,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.rates = Rates()
     app.state.metrics = Metrics()
     problems.install(app)
+    # Routes are tried in this order, and callbacks are most of the traffic.
+    app.include_router(carriers.router, prefix="/api/v1", responses=problems.responses(422))
     app.include_router(health.router)
     v1 = APIRouter(prefix="/api/v1", responses=problems.responses(401, 403, 422, 429))
     for router in (
@@ -79,7 +81,6 @@ def create_app(services: Services) -> FastAPI:
         prospects.router,
         calls.router,
         suppressions.router,
-        carriers.router,
     ):
         v1.include_router(router)
     app.include_router(v1)
