@@ -67,6 +67,7 @@ class Step:
     retry_s: float | None = None
     """When only the pace or slots stand in the way: look again after this."""
     finished: bool = False
+    ends_at: datetime | None = None
     now: datetime
 
 

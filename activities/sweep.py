@@ -170,8 +170,7 @@ class SweepActivities:
             activity.heartbeat()
             await self._workflows.start_campaign(row.workspace_id, row.id, row.name)
             if await self._overslept(row):
-                await self._wake(row.id)
-                await self._workflows.nudge_campaign(row.id)
+                await self._wake(row.id, always=True)
         for row in imports:
             await self._workflows.start_import(row.workspace_id, row.id, row.campaign_id)
 
@@ -216,8 +215,8 @@ class SweepActivities:
         if campaign_id is not None:
             await self._wake(campaign_id)
 
-    async def _wake(self, campaign_id: UUID) -> None:
+    async def _wake(self, campaign_id: UUID, *, always: bool = False) -> None:
         async with self._database.transaction_over_all() as session:
             idle = await wake(session, campaign_id)
-        if idle:
+        if idle or always:
             await self._workflows.nudge_campaign(campaign_id)

@@ -88,5 +88,5 @@ def _read_ended(name: str, args: Sequence[RawValue]) -> CallEnded | None:
         return None
     try:
         return CallEnded.unpacked(json.loads(args[0].payload.data))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None

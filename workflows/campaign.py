@@ -64,7 +64,11 @@ class CampaignWorkflow:
             self._phase = "dispatching"
             self._last = await self._run_leg()
             if self._last.end is LegEnd.FINISHED:
-                break
+                await self._settled()
+                if not self._nudged:
+                    break
+                # Launched again, perhaps: a new start finds this workflow still open.
+                continue
             if self._last.end is LegEnd.IDLE:
                 await self._idle()
             if workflow.info().is_continue_as_new_suggested():
@@ -72,7 +76,6 @@ class CampaignWorkflow:
                 workflow.continue_as_new(
                     CampaignInput(workspace_id=campaign.workspace_id, campaign_id=campaign.campaign_id, legs=self._legs)
                 )
-        await self._settled()
         controls.cancel()
         self._phase = "finished"
         return self.status()
@@ -102,16 +105,16 @@ class CampaignWorkflow:
         )
 
     async def _idle(self) -> None:
-        """Wait until somebody may be called, or a signal. Without a time only a signal ends it."""
+        """Wait until somebody may be called, or a signal; never for ever, since a signal may be lost."""
         until = self._last.idle_until
+        what = f"{self._last.waiting_for} until {until}" if until else self._last.waiting_for
         self._phase = "idle"
-        workflow.set_current_details(f"Waits for {self._last.waiting_for}" + (f" until {until}." if until else "."))
-        timeout = timedelta(seconds=self._last.idle_s) if until is not None else None
+        workflow.set_current_details(f"Waits for {what}.")
         try:
             await workflow.wait_condition(
                 lambda: self._nudged,
-                timeout=timeout,
-                timeout_summary=f"{self._last.waiting_for} until {until}" if until else None,
+                timeout=timedelta(seconds=self._last.idle_s),
+                timeout_summary=what,
             )
         except TimeoutError:
             return
@@ -143,6 +146,6 @@ def wants_hang_up(args: Sequence[RawValue]) -> bool:
         return False
     try:
         value: object = json.loads(args[0].payload.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return value is True or value == {"hang_up": True} or value == {"calls": "hang_up"}

@@ -1,4 +1,4 @@
-"""What a sweep looks for: rows that a crash has left behind, and calls that must be looked at or ended at the carrier."""
+"""What a sweep looks for: rows that a crash has left behind, and calls to be looked at or ended at the carrier."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,9 +100,12 @@ async def free_orphans(session: AsyncSession) -> list[UUID]:
 
 
 async def open_campaigns(session: AsyncSession) -> list[Row[Any]]:
-    """Campaigns that must have a workflow: it is started again when it has none."""
+    """Campaigns that must have a workflow: it is started again when it has none.
+
+    ``claiming``: a leg has claimed somebody in the last half minute, so that one certainly runs.
+    """
     sql = """SELECT id, workspace_id, name, status, settings, paused_reason, completed_reason, idle_until,
-                dialer_now() AS now
+                coalesce(wants_until > dialer_now() - interval '30 seconds', false) AS claiming, dialer_now() AS now
              FROM campaigns c WHERE hidden_at IS NULL AND (status IN ('scheduled', 'running', 'paused')
                 OR status = 'stopped' AND EXISTS (
                     SELECT 1 FROM prospects p WHERE p.campaign_id = c.id AND p.state = 'ready'))
