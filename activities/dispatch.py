@@ -65,7 +65,7 @@ class Step:
     calls: tuple[ClaimedCall, ...] = ()
     waiting: Waiting | None = None
     retry_s: float | None = None
-    """When only the pace or slots stand in the way: look again after this."""
+    """When only the pace stands in the way, or there is more to do at once: go on after this."""
     finished: bool = False
     ends_at: datetime | None = None
     now: datetime
@@ -138,18 +138,19 @@ class DispatchActivities:
             live = await count_live(session, campaign.id)
             if expired == 0 and live == 0:
                 return Step(finished=True, now=now)
-            waiting = Waiting(reason=Reason.CALLS, text="calls in flight to end") if expired == 0 else None
-            return Step(waiting=waiting, now=now)
+            if expired:
+                return Step(retry_s=0.0, now=now)
+            return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
         if campaign.status == CampaignStatus.SCHEDULED and (rules.start_at is None or rules.start_at <= now):
             await start_scheduled(session, campaign.id)
-            return Step(now=now)
+            return Step(retry_s=0.0, now=now)
         if campaign.status in (CampaignStatus.PAUSED, CampaignStatus.SCHEDULED):
             return Step(waiting=await what_now(session, campaign, rules, now, self._timing), now=now)
         return Step(finished=True, now=now)
 
     async def _past_end(self, session: AsyncSession, campaign: Row[Any], now: datetime) -> Step:
         if await expire_ready(session, campaign.id):
-            return Step(now=now)
+            return Step(retry_s=0.0, now=now)
         if await complete(session, campaign.id, CompletedReason.END_AT):
             return Step(finished=True, now=now)
         return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)

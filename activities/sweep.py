@@ -21,6 +21,7 @@ from dialer.store import sweeps
 from dialer.store.database import Database
 from dialer.store.dialing import campaign_of, mark_hang_up_sent
 from dialer.store.gates import defer, zones_of
+from dialer.store.idempotency import forget_old
 from dialer.store.imports import delete_old_pieces, fail_abandoned_uploads
 from dialer.store.sweeps import OwnedCall
 from dialer.store.tally_checks import mark_checked, repair_tallies, wrong_tallies
@@ -84,6 +85,7 @@ class SweepActivities:
         async with self._database.transaction_over_all() as session:
             await delete_old_pieces(session)
             await fail_abandoned_uploads(session)
+            await forget_old(session)
         reconciled = await self._watch_once()
         while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
             activity.heartbeat()

@@ -14,7 +14,6 @@ import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api import problems
 from api.metrics import Metrics
@@ -124,7 +123,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
 
     Temporal is connected when it is first needed, so that the API starts, and says what is missing, without it.
     """
-    client = await Client.connect(**temporal_connection(), data_converter=pydantic_data_converter, lazy=True)
+    client = await Client.connect(**temporal_connection(), lazy=True)
     async with services_over(settings, client) as services:
         config = uvicorn.Config(
             create_app(services),

@@ -85,9 +85,7 @@ class Settings(BaseSettings):
     clock_offset: Annotated[timedelta, BeforeValidator(_offset)] = Field(
         default=timedelta(0), validation_alias="DIALER_CLOCK"
     )
-    home: Annotated[Path, BeforeValidator(_path)] = Field(
-        default_factory=lambda: Path("~/.dialer").expanduser()
-    )
+    home: Annotated[Path, BeforeValidator(_path)] = Field(default_factory=lambda: Path("~/.dialer").expanduser())
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     timing: Timing = Timing()
     """Each field can be set in seconds: ``DIALER_TIMING_GRACE_S=5``."""

@@ -111,7 +111,8 @@ async def _note(session: AsyncSession, call: Row[Any], event: CarrierEvent, stat
             state = CASE WHEN state IN ('ended', 'deferred') OR :state = 'ended' THEN state ELSE :state END,
             accepted_at = coalesce(accepted_at, dialer_now()),
             ringing_at = CASE WHEN :rang THEN coalesce(ringing_at, :at, dialer_now()) ELSE ringing_at END,
-            answered_at = CASE WHEN :answered THEN coalesce(answered_at, :answered_at, dialer_now()) ELSE answered_at END,
+            answered_at = CASE WHEN :answered THEN coalesce(answered_at, :answered_at, dialer_now())
+                ELSE answered_at END,
             answered_by = coalesce(:answered_by, answered_by),
             recording_url = coalesce(:recording, recording_url),
             cost = coalesce(:price, cost),

@@ -14,8 +14,9 @@ BATCH = 5000
 async def expire_ready(session: AsyncSession, campaign_id: UUID) -> int:
     """Up to 5,000 ready prospects of a campaign that is over become expired; how many."""
     sql = """
-        WITH some AS (SELECT id FROM prospects WHERE campaign_id = :id AND state = 'ready' LIMIT :batch FOR NO KEY UPDATE)
-        , done AS (UPDATE prospects p SET state = 'expired', next_due_at = NULL FROM some WHERE p.id = some.id
+        WITH batch AS (
+            SELECT id FROM prospects WHERE campaign_id = :id AND state = 'ready' LIMIT :batch FOR NO KEY UPDATE
+        ), done AS (UPDATE prospects p SET state = 'expired', next_due_at = NULL FROM batch WHERE p.id = batch.id
             AND p.state = 'ready' RETURNING p.id)
         SELECT count(*) AS n FROM done"""
     row = await one(session, sql, {"id": campaign_id, "batch": BATCH})

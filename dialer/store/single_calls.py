@@ -53,8 +53,8 @@ async def claim_single(session: AsyncSession, wanted: SingleCall, timing: Timing
     if first_closed(checks) is not None:
         raise GatesClosed(checks)
     sql = """
-        INSERT INTO calls (workspace_id, agent_id, contact_id, to_phone, carrier_account_id, phone_number_id, from_phone,
-            carrier, claimed_at, deadline_at, variables, created_by)
+        INSERT INTO calls (workspace_id, agent_id, contact_id, to_phone, carrier_account_id, phone_number_id,
+            from_phone, carrier, claimed_at, deadline_at, variables, created_by)
         VALUES (:workspace, :agent, :contact, :to, :account, :number, :from, 'twilio', dialer_now(),
             dialer_now() + make_interval(secs => :expiry), CAST(:variables AS jsonb), :by) RETURNING id"""
     inserted = await one(

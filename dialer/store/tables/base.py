@@ -1,6 +1,7 @@
 """What all tables share: names of constraints, types of columns, identity and ownership."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -21,7 +22,7 @@ NOW = text("dialer_now()")
 LIVE = "state IN (" + ", ".join(f"'{state}'" for state in CallState if state in LIVE_STATES) + ")"
 
 
-def one_of(column: str, enum: type[Any]) -> CheckConstraint:
+def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:
     """A check that a text column holds one of an enum's values."""
     values = ", ".join(f"'{member.value}'" for member in enum)
     return CheckConstraint(f"{column} IN ({values})", name=f"{column}_known")
