@@ -1,0 +1,297 @@
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from activities.dispatch import LONGEST_IDLE_S, CampaignRef, DispatchActivities, Leg, LegEnd
+from activities.wakeups import Wakeups, Woken
+from dialer.domain.call_results import moment
+from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
+from dialer.domain.timing import Timing
+from dialer.store.database import Database, one
+from dialer.store.waking import wake
+from tests.activities.recorders import Recorder, run
+from tests.store.lines import ALL_DAY, add_people, claim_one, finish, gate, make_line
+from tests.store.worlds import World
+
+SHORT = Timing(leg_s=0.2)
+AT_ONCE = Timing(leg_s=0)
+PEOPLE = 3
+
+
+async def leg(line: World, workflows: Recorder, timing: Timing = AT_ONCE, wakeups: Wakeups | None = None) -> Leg:
+    activities = DispatchActivities(line.database, workflows, wakeups or Wakeups(line.database.url), timing=timing)
+    return await run(activities.dispatch, reference(line))
+
+
+def reference(line: World) -> CampaignRef:
+    return CampaignRef(workspace_id=str(line.workspace_id), campaign_id=str(line.campaign_id))
+
+
+async def campaign_row(line: World) -> Any:
+    return (await line.read("SELECT *, dialer_now() AS now FROM campaigns WHERE id = :c"))[0]
+
+
+def in_hours(count: int) -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=count)
+
+
+def open_between(start: datetime, end: datetime) -> dict[str, Any]:
+    """Calling hours by the clock of UTC, whatever the person's zone."""
+    return {
+        "windows": [{"days": ALL_DAY["windows"][0]["days"], "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}],
+        "zone": "UTC",
+    }
+
+
+def closed() -> dict[str, Any]:
+    """Open again in two hours, for one."""
+    return open_between(in_hours(2), in_hours(3))
+
+
+def schedule(**times: datetime) -> dict[str, dict[str, str]]:
+    return {"schedule": {name: at.isoformat() for name, at in times.items()}}
+
+
+async def test_a_leg_claims_everybody_who_is_due_and_starts_their_calls(
+    database: Database, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=PEOPLE)
+    ended = await leg(line, workflows, SHORT)
+    rows = await line.read("SELECT id, prospect_id, state FROM calls WHERE campaign_id = :c")
+    assert {(call.call_id, call.prospect_id) for call in workflows.calls} == {(row.id, row.prospect_id) for row in rows}
+    assert {row.state for row in rows} == {"claimed"}
+    assert ended.claimed == len(workflows.calls) == PEOPLE
+    assert {call.summary for call in workflows.calls} == {"Spring sale · attempt 1 of 4"}
+    assert {call.campaign_id for call in workflows.calls} == {line.campaign_id}
+
+
+async def test_a_call_is_committed_before_its_workflow_is_started(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=PEOPLE)
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.append(len(await line.read("SELECT id FROM calls WHERE campaign_id = :c")))
+
+    workflows.before_calls = look
+    await leg(line, workflows, SHORT)
+    assert seen == [PEOPLE]
+
+
+async def test_a_leg_does_not_claim_beyond_the_pace(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=9, settings={"pace": {"max_concurrent": 9, "calls_per_second": 2}})
+    ended = await leg(line, workflows, SHORT)
+    assert ended.end is LegEnd.MORE
+    assert len(workflows.calls) == 2
+
+
+async def test_a_leg_goes_on_with_the_next_while_every_slot_is_taken(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=3, settings={"pace": {"max_concurrent": 1, "calls_per_second": 1000}})
+    assert (await leg(line, workflows, SHORT)).end is LegEnd.MORE
+    assert len(workflows.calls) == 1
+    assert (await campaign_row(line)).idle_until is None
+
+
+async def test_closed_windows_are_waited_out_by_a_durable_timer(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, settings={"calling_hours": closed()})
+    ended = await leg(line, workflows)
+    opening = in_hours(2)
+    row = await campaign_row(line)
+    assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "calling hours to open", moment(opening))
+    assert row.now + timedelta(seconds=ended.idle_s) == pytest.approx(opening, abs=timedelta(seconds=5))
+    assert row.idle_until == pytest.approx(opening, abs=timedelta(seconds=1))
+    assert workflows.calls == []
+
+
+async def test_the_next_redial_is_waited_for(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database)
+    due = in_hours(5)
+    await line.run("UPDATE prospects SET next_due_at = :due WHERE campaign_id = :c", due=due)
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "the next redial", moment(due))
+
+
+async def test_a_wait_that_ends_within_the_leg_is_no_reason_to_go_idle(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=1)
+    await line.run("UPDATE prospects SET next_due_at = dialer_now() + interval '0.3 s' WHERE campaign_id = :c")
+    await leg(line, workflows, Timing(leg_s=1.0))
+    assert len(workflows.calls) == 1
+
+
+async def test_a_campaign_with_nobody_left_is_completed(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=1)
+    call = await claim_one(line)
+    await gate(line, call.call_id)
+    await finish(line, call.call_id, CarrierStatus.COMPLETED, answered_by=AnsweredBy.HUMAN)
+    assert (await leg(line, workflows)).end is LegEnd.FINISHED
+    row = await campaign_row(line)
+    assert (row.status, row.completed_reason) == ("completed", "all_final")
+
+
+async def test_a_campaign_that_is_kept_open_waits_for_people(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=0, settings={"keep_open": True})
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.idle_until, ended.idle_s) == (LegEnd.IDLE, None, LONGEST_IDLE_S)
+    assert (await campaign_row(line)).status == "running"
+    await add_people(line, 1)
+    await leg(line, workflows, SHORT)
+    assert len(workflows.calls) == 1
+
+
+async def test_a_running_import_keeps_a_campaign_from_completing(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=0)
+    await line.run(
+        "INSERT INTO imports (workspace_id, campaign_id, filename, options) VALUES (:w, :c, 'f', '{}')",
+        w=line.workspace_id,
+    )
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for) == (LegEnd.IDLE, "an import to finish")
+    assert (await campaign_row(line)).status == "running"
+
+
+async def test_calls_in_flight_keep_a_campaign_from_completing(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=1)
+    await claim_one(line)
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for) == (LegEnd.IDLE, "1 calls in flight to end")
+
+
+async def test_a_stopped_campaign_expires_who_was_ready_and_lets_calls_finish(
+    database: Database, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=PEOPLE, settings={"pace": {"max_concurrent": 1, "calls_per_second": 1000}})
+    call = await claim_one(line)
+    await gate(line, call.call_id)
+    await line.run("UPDATE campaigns SET status = 'stopped' WHERE id = :c")
+    waiting = await leg(line, workflows, SHORT)
+    assert (waiting.end, waiting.waiting_for) == (LegEnd.IDLE, "calls in flight to end")
+    assert await line.tally() == {"expired": PEOPLE - 1, "in_call": 1}
+    await finish(line, call.call_id, CarrierStatus.BUSY)
+    assert (await leg(line, workflows)).end is LegEnd.FINISHED
+    assert await line.tally() == {"expired": PEOPLE}
+
+
+async def test_a_campaign_past_its_end_is_completed_and_nobody_is_called(
+    database: Database, workflows: Recorder
+) -> None:
+    line = await make_line(database, settings=schedule(end_at=in_hours(-1)))
+    assert (await leg(line, workflows, Timing(leg_s=5))).end is LegEnd.FINISHED
+    row = await campaign_row(line)
+    assert (row.status, row.completed_reason) == ("completed", "end_at")
+    assert await line.tally() == {"expired": PEOPLE}
+    assert workflows.calls == []
+
+
+@pytest.mark.parametrize("settings", [{"calling_hours": closed()}, {"keep_open": True}], ids=["closed", "kept open"])
+async def test_no_campaign_sleeps_past_its_end(
+    database: Database, workflows: Recorder, settings: dict[str, Any]
+) -> None:
+    end = in_hours(1)
+    people = 0 if "keep_open" in settings else 1
+    line = await make_line(database, people=people, settings={**settings, **schedule(end_at=end)})
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "its end", moment(end))
+
+
+async def test_a_scheduled_campaign_waits_for_its_start(database: Database, workflows: Recorder) -> None:
+    start = in_hours(30)
+    line = await make_line(database, status="scheduled", settings=schedule(start_at=start))
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "waits for its start", moment(start))
+    assert workflows.calls == []
+
+
+async def test_a_scheduled_campaign_starts_at_its_time(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, status="scheduled", settings=schedule(start_at=in_hours(-1)))
+    await leg(line, workflows, Timing(leg_s=0.4))
+    assert (await campaign_row(line)).status == "running"
+    assert len(workflows.calls) == PEOPLE
+
+
+async def test_a_paused_campaign_waits_without_a_time(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, status="paused")
+    await line.run("UPDATE campaigns SET paused_reason = 'user' WHERE id = :c")
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "paused (user)", None)
+    assert workflows.calls == []
+
+
+@pytest.mark.parametrize("status", ["draft", "completed"])
+async def test_a_campaign_that_does_not_run_needs_no_leg(database: Database, workflows: Recorder, status: str) -> None:
+    line = await make_line(database, status=status)
+    assert (await leg(line, workflows)).end is LegEnd.FINISHED
+    assert workflows.calls == []
+
+
+async def test_a_campaign_that_is_gone_ends_its_workflow(database: Database, workflows: Recorder) -> None:
+    line = replace(await make_line(database, people=0), campaign_id=uuid4())
+    assert (await leg(line, workflows)).end is LegEnd.FINISHED
+
+
+async def test_people_whose_zones_never_open_together_are_held_and_do_not_block(
+    database: Database, workflows: Recorder
+) -> None:
+    hours = {"windows": [{**ALL_DAY["windows"][0], "start": "09:00", "end": "17:00"}], "zone": "prospect"}
+    line = await make_line(database, people=0, settings={"calling_hours": hours})
+    await add_people(line, 2, zone_set="America/New_York|Asia/Tokyo", zone_source="explicit")
+    assert (await leg(line, workflows)).end is LegEnd.FINISHED
+    assert await line.tally() == {"held": 2}
+    assert {row.held_reason for row in await line.read("SELECT held_reason FROM prospects")} == {"never_open"}
+
+
+async def test_a_leg_that_begins_is_not_idle_any_more(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database)
+    await line.run("UPDATE campaigns SET idle_until = dialer_now() + interval '1 hour' WHERE id = :c")
+    await leg(line, workflows, SHORT)
+    async with database.transaction(line.workspace_id) as session:
+        row = await one(session, "SELECT state FROM calls LIMIT 1")
+    assert row is not None
+    assert len(workflows.calls) == PEOPLE
+
+
+class PatientWakeups(Wakeups):
+    """Listens as the real one does, and never looks on its own: only a notification ends a wait."""
+
+    @contextmanager
+    def listen(self, campaign_id: UUID) -> Generator[Woken]:
+        with super().listen(campaign_id) as woken:
+            yield PatientWoken(woken)
+
+
+class PatientWoken(Woken):
+    def __init__(self, real: Woken) -> None:
+        super().__init__()
+        self._real = real
+        self.waits = 0
+
+    async def wait(self, seconds: float) -> None:
+        await self._real.wait(0 if seconds == 0 else 30)
+
+
+async def test_a_notification_wakes_a_leg_that_runs(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=1)
+    await line.run("UPDATE prospects SET next_due_at = dialer_now() + interval '20 s' WHERE campaign_id = :c")
+    wakeups = PatientWakeups(database.url)
+    listening = asyncio.create_task(wakeups.run())
+    called = asyncio.Event()
+
+    async def note() -> None:
+        called.set()
+
+    workflows.before_calls = note
+    running = asyncio.create_task(leg(line, workflows, Timing(leg_s=25), wakeups))
+    async with asyncio.timeout(10):
+        await line.run("UPDATE prospects SET next_due_at = dialer_now() WHERE campaign_id = :c")
+        while not called.is_set():  # whoever notifies before the connection listens is not heard
+            async with database.transaction(line.workspace_id) as session:
+                assert not await wake(session, line.campaign_id)
+            await asyncio.wait([asyncio.create_task(called.wait())], timeout=0.05)
+    for task in (running, listening):
+        task.cancel()
+    await asyncio.gather(running, listening, return_exceptions=True)
+    assert len(workflows.calls) == 1
