@@ -16,7 +16,7 @@ Hook = Callable[[], Awaitable[None]]
 
 @dataclass
 class Recorder:
-    """Temporal, as far as activities know it. ``before_calls`` runs ahead of every start of calls."""
+    """Temporal, as far as activities know it. The hooks run ahead of every start of calls and of every nudge."""
 
     calls: list[CallToStart] = field(default_factory=list[CallToStart])
     campaigns: list[UUID] = field(default_factory=list[UUID])
@@ -24,6 +24,7 @@ class Recorder:
     nudged: list[UUID] = field(default_factory=list[UUID])
     ended: dict[UUID, CallEnded] = field(default_factory=dict[UUID, CallEnded])
     before_calls: Hook | None = None
+    before_nudge: Hook | None = None
 
     async def start_calls(self, calls: Sequence[CallToStart]) -> None:
         if calls and self.before_calls is not None:
@@ -37,6 +38,8 @@ class Recorder:
         self.imports.append(import_id)
 
     async def nudge_campaign(self, campaign_id: UUID) -> None:
+        if self.before_nudge is not None:
+            await self.before_nudge()
         self.nudged.append(campaign_id)
 
     async def call_ended(self, call_id: UUID, ended: CallEnded) -> None:
