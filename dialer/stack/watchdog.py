@@ -14,8 +14,9 @@ import time
 import psutil
 
 PATIENCE_S = 10.0
-TOLERANCE_S = 1.0
-"""Between two readings of when a process started; one that reuses a pid started later."""
+TOLERANCE_S = 3.0
+"""Between two readings of when a process started, which hang on a boot time in whole seconds; one that reuses a pid
+started later."""
 
 
 def main() -> None:
@@ -46,12 +47,18 @@ def _is_alive(pid: int, started: float) -> bool:
 
 
 def _send(pid: int, number: int, started: float) -> None:
-    """To the whole group that the child leads, unless its pid belongs to somebody else by now."""
+    """To the whole group that the child leads, unless its pid belongs to somebody else by now.
+
+    A leader that is gone already may have left children behind; as long as they live its pid is given to nobody else.
+    """
     try:
         if abs(psutil.Process(pid).create_time() - started) >= TOLERANCE_S:
             return
+    except psutil.NoSuchProcess:
+        pass
+    try:
         os.killpg(pid, number)
-    except (psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+    except (ProcessLookupError, PermissionError):
         return
 
 
