@@ -13,7 +13,14 @@ from dialer.domain.states import CallState
 from dialer.domain.timing import Timing
 from dialer.store.callbacks import apply_event, dedupe_key
 from dialer.store.database import Database
-from dialer.store.dialing import CallAtCarrier, owned_ids, push_deadline, read_at_carrier, save_unknown
+from dialer.store.dialing import (
+    CallAtCarrier,
+    is_as_it_was,
+    owned_ids,
+    push_deadline,
+    read_at_carrier,
+    save_unknown,
+)
 from dialer.store.endings import Ending, end_call, read_result, settle_amd
 from dialer.store.gates import defer
 
@@ -43,7 +50,7 @@ class Reconciler:
         if found is not None:
             await self._apply(workspace_id, call_id, carrier, found)
         elif self._grace_is_over(call):
-            await self._give_up(workspace_id, call_id)
+            await self._give_up(workspace_id, call_id, call)
         else:
             async with self._database.transaction(workspace_id) as session:
                 await push_deadline(session, call_id, self._timing.reconcile_s)
@@ -60,7 +67,7 @@ class Reconciler:
                 await defer(session, call_id, "worker_lost", self._timing)
                 return None
             undecided = call.gated_at is not None and _longer(call, call.gated_at, self._timing.undecided_s)
-            if call.state is CallState.DIALING and undecided and call.carrier_call_id is None:
+            if call.state is CallState.DIALING and undecided:
                 await save_unknown(session, call_id, self._timing)
                 return await read_at_carrier(session, call_id)
             return call
@@ -98,10 +105,14 @@ class Reconciler:
             except CarrierError as error:
                 logger.warning("hang-up of call %s failed: %s", call_id, type(error).__name__)
 
-    async def _give_up(self, workspace_id: UUID, call_id: UUID) -> None:
-        """The carrier neither confirms nor denies: the call ends as unknown and counts as an attempt."""
+    async def _give_up(self, workspace_id: UUID, call_id: UUID, call: CallAtCarrier) -> None:
+        """The carrier neither confirms nor denies: the call ends as unknown and counts as an attempt.
+
+        Unless it has reported while it was searched: then somebody may be talking, and the next look sees it.
+        """
         async with self._database.transaction(workspace_id) as session:
-            await end_call(session, call_id, Ending(disposition=Disposition.UNKNOWN), self._timing)
+            if await is_as_it_was(session, call_id, call.state, call.carrier_call_id):
+                await end_call(session, call_id, Ending(disposition=Disposition.UNKNOWN), self._timing)
 
     async def _ended(self, workspace_id: UUID, call_id: UUID) -> CallEnded | None:
         async with self._database.transaction(workspace_id) as session:

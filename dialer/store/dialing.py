@@ -110,6 +110,13 @@ async def read_at_carrier(session: AsyncSession, call_id: UUID) -> CallAtCarrier
     )
 
 
+async def is_as_it_was(session: AsyncSession, call_id: UUID, state: CallState, carrier_call_id: str | None) -> bool:
+    """True when nothing was reported since the call was read so; and nothing will be until the transaction ends."""
+    sql = "SELECT state, carrier_call_id FROM calls WHERE id = :id FOR NO KEY UPDATE"
+    row = await one(session, sql, {"id": call_id})
+    return row is not None and (row.state, row.carrier_call_id) == (state.value, carrier_call_id)
+
+
 async def owned_ids(session: AsyncSession, carrier_account_id: UUID, carrier_call_ids: list[str]) -> set[str]:
     """Those of the carrier's ids that belong to calls of ours already."""
     sql = """SELECT carrier_call_id FROM calls
