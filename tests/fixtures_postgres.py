@@ -107,3 +107,11 @@ def database_url(postgres: TestPostgres, migrated_template: str) -> Iterator[str
     name = postgres.create(template=migrated_template)
     yield postgres.url(name)
     postgres.drop(name)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres: TestPostgres, migrated_template: str) -> Iterator[str]:
+    """A migrated database for all tests of a module, for those that empty it themselves or keep to a workspace."""
+    name = postgres.create(template=migrated_template)
+    yield postgres.url(name)
+    postgres.drop(name)

@@ -1,6 +1,6 @@
 """One migrated database per module, emptied after every test: a new one for each would cost more than the tests."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -8,14 +8,6 @@ from sqlalchemy import text
 
 from dialer.store.database import Database
 from tests.activities.recorders import Recorder
-from tests.fixtures_postgres import TestPostgres
-
-
-@pytest.fixture(scope="module")
-def module_database_url(postgres: TestPostgres, migrated_template: str) -> Iterator[str]:
-    name = postgres.create(template=migrated_template)
-    yield postgres.url(name)
-    postgres.drop(name)
 
 
 @pytest.fixture
