@@ -183,7 +183,7 @@ class DialActivities:
             logger.warning("hang-up of call %s failed: %s", call_id, type(error).__name__)
             return
         async with self._database.transaction(workspace_id) as session:
-            await mark_hang_up_sent(session, call_id)
+            await mark_hang_up_sent(session, call_id, carrier_call_id)
 
     async def _cannot_dial(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
         """Our own settings keep every call of the campaign from leaving, until a person mends them."""

@@ -132,7 +132,7 @@ class SweepActivities:
                 logger.warning("hang-up of call %s failed: %s", call.call_id, type(error).__name__)
                 return
         async with self._database.transaction(call.workspace_id) as session:
-            await mark_hang_up_sent(session, call.call_id)
+            await mark_hang_up_sent(session, call.call_id, call.carrier_call_id)
 
     async def _look(self, call: OwnedCall, slots: asyncio.Semaphore) -> None:
         async with slots:

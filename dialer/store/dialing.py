@@ -81,10 +81,11 @@ async def ask_to_cancel(session: AsyncSession, call_id: UUID, reason: str) -> Ro
     return await one(session, sql, {"id": call_id, "reason": reason})
 
 
-async def mark_hang_up_sent(session: AsyncSession, call_id: UUID) -> None:
-    """The carrier was asked; once is enough, and the poll at the deadline sees the rest."""
-    sql = "UPDATE calls SET hang_up_sent_at = coalesce(hang_up_sent_at, dialer_now()) WHERE id = :id"
-    await session.execute(text(sql), {"id": call_id})
+async def mark_hang_up_sent(session: AsyncSession, call_id: UUID, carrier_call_id: str) -> None:
+    """The carrier was asked to end this call, and not another one that named it; the poll sees the rest."""
+    sql = """UPDATE calls SET hang_up_sent_at = coalesce(hang_up_sent_at, dialer_now())
+             WHERE id = :id AND carrier_call_id = :sid"""
+    await session.execute(text(sql), {"id": call_id, "sid": carrier_call_id})
 
 
 async def read_at_carrier(session: AsyncSession, call_id: UUID) -> CallAtCarrier | None:

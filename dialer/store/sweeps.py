@@ -55,10 +55,18 @@ async def overdue(session: AsyncSession) -> list[OwnedCall]:
 
 
 async def to_hang_up(session: AsyncSession) -> list[OwnedCall]:
-    """Live calls that are to be ended at the carrier, whose carrier id is known and which were not asked yet."""
+    """Calls that are to be ended at the carrier, live or late, whose carrier id is known and which were not asked yet.
+
+    In no order, so that an account which refuses everything keeps no other call from its turn.
+    """
+    columns = "id, workspace_id, carrier_account_id, carrier_call_id, answered_at"
+    unsent = "hang_up_sent_at IS NULL AND carrier_call_id IS NOT NULL"
     sql = f"""
-        SELECT id, workspace_id, carrier_account_id, carrier_call_id, answered_at FROM calls
-        WHERE {LIVE} AND hang_up_at IS NOT NULL AND hang_up_sent_at IS NULL AND carrier_call_id IS NOT NULL LIMIT 200"""
+        SELECT {columns} FROM (
+            SELECT {columns} FROM calls WHERE {LIVE} AND hang_up_at IS NOT NULL AND {unsent}
+            UNION ALL
+            SELECT {columns} FROM calls WHERE late_at > dialer_now() - interval '1 day' AND {unsent}
+        ) AS asked ORDER BY random() LIMIT 200"""
     return [_owned(row, at_carrier=True) for row in await rows(session, sql)]
 
 

@@ -6,12 +6,18 @@ from datetime import timedelta
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.sweep import SweepActivities, SweepRequest, Swept
 from dialer.domain.carrier_events import CarrierStatus
+from dialer.domain.dispositions import Disposition
+from dialer.domain.timing import Timing
 from dialer.store.database import Database
-from dialer.store.dialing import save_unknown
-from tests.activities.recorders import Recorder
+from dialer.store.dialing import Saved, ask_to_cancel, save_accepted, save_unknown
+from dialer.store.endings import Ending, end_call
+from tests.activities.recorders import OneCarrier, Recorder, run
 from tests.activities.scenes import NO_PATIENCE, TIMING, scene
-from tests.store.lines import gate, report, tell
+from tests.store.lines import gate, report, sid_of, tell
+
+SLOW = {"time_scale": 1.0}
 
 
 @pytest.fixture
@@ -32,6 +38,12 @@ async def later(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def workflows() -> Recorder:
     return Recorder()
+
+
+async def sweep(database: Database, carriers: OneCarrier, workflows: Recorder, timing: Timing = TIMING) -> Swept:
+    """One sweep that repairs and looks once."""
+    activities = SweepActivities(database, carriers, workflows, timing=timing, watch=False)
+    return await run(activities.sweep, SweepRequest(high_water=0))
 
 
 async def test_a_call_that_reports_while_the_carrier_is_searched_in_vain_is_not_given_up(
@@ -69,3 +81,57 @@ async def test_a_report_that_says_nothing_of_the_line_does_not_keep_a_call_undec
         )
         ended = await at.reconcile(call_id)
     assert ended.disposition == "busy"
+
+
+async def test_a_late_call_whose_hang_up_failed_is_hung_up_by_the_sweep(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows, **SLOW) as at:
+        call_id = await at.claim_at(kind="no_answer", create_error="drop_after_accept")
+        await at.place(call_id)
+        async with database.transaction(at.line.workspace_id) as session:
+            await end_call(session, call_id, Ending(disposition=Disposition.UNKNOWN), TIMING)
+        (known,) = await at.ledger()
+        applied = await tell(at.line, report(call_id, CarrierStatus.RINGING, carrier_call_id=known["sid"]))
+        assert applied.hang_up == known["sid"], "and the process that should have acted on it dies here"
+        await sweep(database, at.carriers, workflows)
+        (known,) = await at.ledger()
+        call = await at.call(call_id)
+    assert known["status"] == "canceled"
+    assert call.late_at is not None
+    assert (call.state, call.disposition) == ("ended", "unknown")
+
+
+async def test_an_answer_that_comes_after_the_call_was_given_up_is_hung_up_even_if_the_first_try_fails(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows, **SLOW) as at:
+        call_id = await at.claim_at(kind="no_answer", create_error="drop_after_accept")
+        await at.place(call_id)
+        async with database.transaction(at.line.workspace_id) as session:
+            await end_call(session, call_id, Ending(disposition=Disposition.UNKNOWN), TIMING)
+        (known,) = await at.ledger()
+        async with database.transaction(at.line.workspace_id) as session:
+            assert await save_accepted(session, call_id, known["sid"], TIMING) is Saved.HANG_UP
+        await sweep(database, at.carriers, workflows)
+        (known,) = await at.ledger()
+    assert known["status"] == "canceled"
+
+
+async def test_hanging_up_a_second_call_of_the_same_id_leaves_the_first_to_be_hung_up(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows, **SLOW) as at:
+        call_id = await at.claim_at(kind="no_answer")
+
+        async def another_is_known_already() -> None:
+            await tell(at.line, report(call_id, CarrierStatus.RINGING))
+            async with database.transaction(at.line.workspace_id) as session:
+                await ask_to_cancel(session, call_id, "hang_up")
+
+        at.carriers.before = another_is_known_already
+        await at.place(call_id)
+        (known,) = await at.ledger()
+        call = await at.call(call_id)
+    assert known["status"] == "canceled"
+    assert (call.carrier_call_id, call.hang_up_sent_at) == (sid_of(call_id), None)

@@ -101,6 +101,7 @@ class Call(Tenant):
         Index("ix_calls_live_number", "phone_number_id", "state", postgresql_where=text(LIVE)),
         Index("ix_calls_deadline", "deadline_at", postgresql_where=text(LIVE)),
         Index("ix_calls_amd_due", "amd_due_at", postgresql_where=text("amd_due_at IS NOT NULL")),
+        Index("ix_calls_late", "late_at", postgresql_where=text("late_at IS NOT NULL AND hang_up_sent_at IS NULL")),
         Index("ix_calls_number_dialed", "phone_number_id", "dialed_at"),
         Index("ix_calls_prospect_id", "prospect_id", "created_at"),
         Index("ix_calls_campaign_id", "campaign_id", "created_at", "id"),

@@ -430,6 +430,8 @@ CREATE INDEX ix_calls_live_workspace ON calls (workspace_id, state) WHERE state 
 
 CREATE INDEX ix_calls_amd_due ON calls (amd_due_at) WHERE amd_due_at IS NOT NULL;
 
+CREATE INDEX ix_calls_late ON calls (late_at) WHERE late_at IS NOT NULL AND hang_up_sent_at IS NULL;
+
 CREATE INDEX ix_calls_number_dialed ON calls (phone_number_id, dialed_at);
 
 CREATE INDEX ix_calls_prospect_id ON calls (prospect_id, created_at);
