@@ -17,7 +17,7 @@ from tests.fixtures_stack import Stack
 
 README = Path(__file__).parents[2] / "README.md"
 WALKTHROUGH = re.compile(r"<!-- walkthrough:start -->(.*)<!-- walkthrough:end -->", re.DOTALL)
-BLOCK = re.compile(r"^```bash\n(.*?)^```$(?:\n```json\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```bash\n(.*?)^```$(?:\n+```json\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 SEPARATOR = "--- the next block ---"
 ANYTHING = "…"
 
