@@ -95,7 +95,7 @@ async def decide_prospect(
     """Set the prospect's next state after the ended call, and what the call's workflow will show."""
     call = await _read(session, call_id)
     if call.prospect_id is not None:
-        step = await _next_step(session, call, untouched=untouched)
+        step = await _next_step(session, call, attempted=attempted, untouched=untouched)
         await _apply(session, call, step, attempted=attempted, untouched=untouched)
     return await read_ended(session, call_id)
 
@@ -127,18 +127,18 @@ async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:
     )
 
 
-async def _next_step(session: AsyncSession, call: Row[Any], *, untouched: bool) -> NextStep:
+async def _next_step(session: AsyncSession, call: Row[Any], *, attempted: bool, untouched: bool) -> NextStep:
     if untouched:
         step = NextStep(state=ProspectState.READY, delay=None, reason="the carrier refused the account, not the person")
     else:
-        step = await _by_policy(session, call)
+        step = await _by_policy(session, call, attempted=attempted)
     over = call.campaign_status in (CampaignStatus.STOPPED, CampaignStatus.COMPLETED)
     if over and step.state is ProspectState.READY:
         return NextStep(state=ProspectState.EXPIRED, delay=None, reason=f"the campaign is {call.campaign_status}")
     return step
 
 
-async def _by_policy(session: AsyncSession, call: Row[Any]) -> NextStep:
+async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool) -> NextStep:
     sql = """
         SELECT c.disposition, c.outcome, c.error_code FROM calls c
         WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id"""
@@ -152,7 +152,7 @@ async def _by_policy(session: AsyncSession, call: Row[Any]) -> NextStep:
         rules.redial,
         EndedCall(disposition=Disposition(call.disposition), outcome=Outcome(call.outcome) if call.outcome else None),
         earlier,
-        call.attempts + 1,
+        call.attempts + (1 if attempted else 0),
         suppressed=call.suppressed,
     )
 

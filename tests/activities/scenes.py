@@ -1,6 +1,6 @@
 """A campaign whose calls are placed by the real SDK at a real simulator on loopback."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,14 +77,21 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(database: Database, workflows: Recorder, *, people: int = 1, **behaviour: Any) -> AsyncIterator[Scene]:
-    """A campaign and a fast town; ``behaviour`` turns the town's knobs."""
+async def scene(
+    database: Database,
+    workflows: Recorder,
+    *,
+    people: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    **behaviour: Any,
+) -> AsyncIterator[Scene]:
+    """A campaign with these settings and a fast town; ``behaviour`` turns the town's knobs."""
     async with simulator(**behaviour) as town:
         credentials = TwilioCredentials.of_auth_token(ACCOUNT, TOKEN)
         carrier = TwilioCarrier(credentials, base_url=town.url, limits=IMPATIENT, environment={})
         try:
             yield Scene(
-                line=await make_line(database, people=people),
+                line=await make_line(database, people=people, settings=settings),
                 town=town,
                 workflows=workflows,
                 carriers=OneCarrier(carrier=carrier),

@@ -58,6 +58,20 @@ async def test_a_refused_number_is_invalid_and_no_attempt(database: Database, wo
     assert workflows.nudged == [at.line.campaign_id]
 
 
+async def test_a_refusal_uses_up_a_redial_and_none_of_the_attempts(database: Database, workflows: Recorder) -> None:
+    settings = {"redial": {"max_attempts": 1, "delays": {"provider_error": ["PT15M"]}}}
+    async with scene(database, workflows, settings=settings) as at:
+        placed = await at.place(await at.claim_at(create_error=21999))
+        again = await at.line.read("UPDATE prospects SET next_due_at = dialer_now() RETURNING state, attempts")
+        last = await at.place(await at.claim_at(create_error=21999))
+        assert await at.ledger() == []
+    assert [(row.state, row.attempts) for row in again] == [("ready", 0)]
+    assert placed.ended is not None
+    assert placed.ended.why == "provider_error: redial 1 of 1"
+    assert last.ended is not None
+    assert (last.ended.prospect_state, last.ended.why) == ("exhausted", "provider_error: all 1 redials used")
+
+
 async def test_wrong_credentials_pause_the_campaign_and_touch_nobody(database: Database, workflows: Recorder) -> None:
     async with scene(database, workflows) as at:
         call_id = await at.claim()
