@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -19,7 +23,7 @@ from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
 from dialer.store import sweeps
 from dialer.store.database import Database
-from dialer.store.dialing import campaign_of, mark_hang_up_sent
+from dialer.store.dialing import campaign_of, mark_hang_up_sent, push_deadline
 from dialer.store.gates import defer, zones_of
 from dialer.store.idempotency import forget_old
 from dialer.store.imports import delete_old_pieces, fail_abandoned_uploads
@@ -31,6 +35,9 @@ from dialer.store.waking import wake
 logger = logging.getLogger(__name__)
 
 CONCURRENT_LOOKS = 10
+#: What rings is ended so long before its window closes: a look comes every second, and fewer between two sweeps.
+CLOSING = timedelta(seconds=5)
+HEARTBEAT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,10 @@ class SweepActivities:
     @activity.defn
     async def sweep(self, request: SweepRequest) -> Swept:
         """Repair once, then look at live calls every second until shortly before the next sweep."""
+        async with heartbeats():
+            return await self._sweep(request)
+
+    async def _sweep(self, request: SweepRequest) -> Swept:
         until = asyncio.get_running_loop().time() + self._timing.sweep_s - 2
         async with self._database.transaction_over_all() as session:
             mark = await sweeps.high_water(session)
@@ -78,6 +89,8 @@ class SweepActivities:
             for campaign_id in paused:
                 await self._workflows.nudge_campaign(campaign_id)
             return Swept(high_water=request.high_water, restored=True)
+        # First, since repairs may take a while, and nobody else watches.
+        reconciled = await self._watch_once()
         deferred = await self._defer_expired()
         orphans = await self._free_orphans()
         await self._restart_workflows()
@@ -86,9 +99,7 @@ class SweepActivities:
             await delete_old_pieces(session)
             await fail_abandoned_uploads(session)
             await forget_old(session)
-        reconciled = await self._watch_once()
         while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
-            activity.heartbeat()
             await asyncio.sleep(self._timing.watch_s)
             reconciled += await self._watch_once()
         return Swept(
@@ -105,43 +116,59 @@ class SweepActivities:
         slots = asyncio.Semaphore(CONCURRENT_LOOKS)
         async with asyncio.TaskGroup() as group:
             for call in ending:
-                group.create_task(self._hang_up(call, slots))
+                group.create_task(self._one(self._hang_up, call, slots))
             for call in overdue:
-                group.create_task(self._look(call, slots))
+                group.create_task(self._one(self._look, call, slots))
         return len(overdue)
+
+    async def _one(
+        self, look: Callable[[OwnedCall], Awaitable[None]], call: OwnedCall, slots: asyncio.Semaphore
+    ) -> None:
+        """One call among many: what goes wrong with it must not keep the others from their turn."""
+        async with slots:
+            try:
+                await look(call)
+            except (DBAPIError, PoolTimeout) as error:
+                logger.warning("call %s: the database failed a look (%s)", call.call_id, type(error).__name__)
 
     async def _outside_hours(self, session: AsyncSession) -> list[UUID]:
         closed: list[UUID] = []
+        known: dict[UUID | None, CampaignRules] = {None: CampaignRules()}
         for row in await sweeps.waiting_at_carrier(session):
-            rules = rules_from_json(row.settings) if row.settings is not None else CampaignRules()
-            if not rules.hours.is_open(row.now, zones_of(row)):
+            try:
+                if row.campaign_id not in known:
+                    known[row.campaign_id] = rules_from_json(row.settings)
+                is_open = known[row.campaign_id].hours.is_open_for(row.now, CLOSING, zones_of(row))
+            except (KeyError, TypeError, ValueError) as error:
+                # What cannot be decided must not ring, nor keep others from being looked after.
+                logger.error("the hours of call %s cannot be read: %s", row.id, type(error).__name__)
+                is_open = False
+            if not is_open:
                 closed.append(row.id)
         return closed
 
-    async def _hang_up(self, call: OwnedCall, slots: asyncio.Semaphore) -> None:
+    async def _hang_up(self, call: OwnedCall) -> None:
         assert call.carrier_account_id is not None
         assert call.carrier_call_id is not None
-        async with slots:
-            activity.heartbeat()
-            try:
-                carrier = await self._carriers.of(call.workspace_id, call.carrier_account_id)
-                await carrier.hang_up(call.carrier_call_id, answered=call.answered)
-            except CallNotFound:
-                logger.warning("call %s is not known to the carrier any more", call.call_id)
-            except (CarrierError, LookupError, SealBroken) as error:
-                logger.warning("hang-up of call %s failed: %s", call.call_id, type(error).__name__)
-                return
+        try:
+            carrier = await self._carriers.of(call.workspace_id, call.carrier_account_id)
+            await carrier.hang_up(call.carrier_call_id, answered=call.answered)
+        except CallNotFound:
+            logger.warning("call %s is not known to the carrier any more", call.call_id)
+        except (CarrierError, LookupError, SealBroken) as error:
+            logger.warning("hang-up of call %s failed: %s", call.call_id, type(error).__name__)
+            return
         async with self._database.transaction(call.workspace_id) as session:
             await mark_hang_up_sent(session, call.call_id, call.carrier_call_id)
 
-    async def _look(self, call: OwnedCall, slots: asyncio.Semaphore) -> None:
-        async with slots:
-            activity.heartbeat()
-            try:
-                ended = await self._reconciler.look(call.workspace_id, call.call_id)
-            except (CarrierError, LookupError, SealBroken) as error:
-                logger.warning("call %s could not be looked up: %s", call.call_id, type(error).__name__)
-                return
+    async def _look(self, call: OwnedCall) -> None:
+        try:
+            ended = await self._reconciler.look(call.workspace_id, call.call_id)
+        except (CarrierError, LookupError, SealBroken) as error:
+            logger.warning("call %s could not be looked up: %s", call.call_id, type(error).__name__)
+            async with self._database.transaction(call.workspace_id) as session:
+                await push_deadline(session, call.call_id, self._timing.reconcile_s)
+            return
         if ended is not None:
             await self._workflows.call_ended(call.call_id, ended)
             await self._wake_of(call)
@@ -150,7 +177,6 @@ class SweepActivities:
         async with self._database.transaction_over_all() as session:
             expired = await sweeps.expired_claims(session, self._timing.claim_expiry_s)
         for call in expired:
-            activity.heartbeat()
             async with self._database.transaction(call.workspace_id) as session:
                 await defer(session, call.call_id, "claim_expired", self._timing)
             await self._wake_of(call)
@@ -169,7 +195,6 @@ class SweepActivities:
             campaigns = await sweeps.open_campaigns(session)
             imports = await sweeps.open_imports(session)
         for row in campaigns:
-            activity.heartbeat()
             await self._workflows.start_campaign(row.workspace_id, row.id, row.name)
             if await self._overslept(row):
                 await self._wake(row.id, always=True)
@@ -184,7 +209,11 @@ class SweepActivities:
         """
         if row.idle_until is None:
             return not row.claiming
-        rules = rules_from_json(row.settings)
+        try:
+            rules = rules_from_json(row.settings)
+        except (KeyError, TypeError, ValueError) as error:
+            logger.error("the settings of campaign %s cannot be read: %s", row.id, type(error).__name__)
+            return False
         async with self._database.transaction(row.workspace_id) as session:
             waiting = await what_now(session, row, rules, row.now, self._timing)
         if waiting.reason in (Reason.RUNNING, Reason.OVER):
@@ -203,11 +232,17 @@ class SweepActivities:
         if found is None:
             return 0
         workspace_id, campaign_id, _ = found
+        try:
+            async with self._database.transaction(workspace_id) as session:
+                wrong = await wrong_tallies(session, campaign_id)
+                if wrong:
+                    logger.error("tallies of campaign %s are wrong and counted anew: %s", campaign_id, wrong)
+                    await repair_tallies(session, campaign_id)
+        except DBAPIError as error:
+            # Too many rows for one statement, perhaps: counting is a proof, and calls wait to be looked after.
+            logger.error("tallies of campaign %s could not be checked: %s", campaign_id, type(error.orig).__name__)
+            wrong = {}
         async with self._database.transaction(workspace_id) as session:
-            wrong = await wrong_tallies(session, campaign_id)
-            if wrong:
-                logger.error("tallies of campaign %s are wrong and counted anew: %s", campaign_id, wrong)
-                await repair_tallies(session, campaign_id)
             await mark_checked(session, campaign_id)
         return len(wrong)
 
@@ -222,3 +257,19 @@ class SweepActivities:
             idle = await wake(session, campaign_id)
         if idle or always:
             await self._workflows.nudge_campaign(campaign_id)
+
+
+@asynccontextmanager
+async def heartbeats() -> AsyncGenerator[None]:
+    """Tell Temporal every two seconds that this process lives, however long one statement or one carrier takes."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT_S)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

@@ -83,14 +83,14 @@ async def mark_not_ringing(session: AsyncSession, ring_after_s: float) -> int:
 async def waiting_at_carrier(session: AsyncSession) -> list[Row[Any]]:
     """Calls that ring or are about to, with what their calling hours need."""
     sql = """
-        SELECT c.id, c.prospect_id, c.to_phone, p.zone_set, m.settings, dialer_now() AS now
+        SELECT c.id, c.campaign_id, c.prospect_id, c.to_phone, p.zone_set, m.settings, dialer_now() AS now
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
         WHERE c.state IN ('accepted', 'ringing') AND c.hang_up_at IS NULL AND c.direction = 'outbound'"""
     return await rows(session, sql)
 
 
 async def mark_window_closing(session: AsyncSession, call_ids: list[UUID]) -> None:
-    """These are to be ended: their window has closed before anybody answered."""
+    """These are to be ended: their window closes before anybody has answered."""
     sql = """UPDATE calls SET hang_up_at = dialer_now(), cancel_reason = 'window_closing'
              WHERE id = ANY(:ids) AND state IN ('accepted', 'ringing') AND hang_up_at IS NULL"""
     await session.execute(text(sql), {"ids": call_ids})

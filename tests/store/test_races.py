@@ -1,10 +1,14 @@
 """What two parts of the product do at the same time, or one of them twice, or too late."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepActivities, SweepRequest, Swept
 from dialer.domain.carrier_events import CarrierStatus
@@ -15,7 +19,18 @@ from dialer.store.dialing import Saved, ask_to_cancel, save_accepted, save_unkno
 from dialer.store.endings import Ending, end_call
 from tests.activities.recorders import OneCarrier, Recorder, run
 from tests.activities.scenes import NO_PATIENCE, TIMING, scene
-from tests.store.lines import gate, report, sid_of, tell
+from tests.fixtures_postgres import TestPostgres
+from tests.store.lines import (
+    ALL_DAY,
+    call_row,
+    claim_due,
+    claim_one,
+    gate,
+    make_line,
+    report,
+    sid_of,
+    tell,
+)
 
 SLOW = {"time_scale": 1.0}
 
@@ -135,3 +150,98 @@ async def test_hanging_up_a_second_call_of_the_same_id_leaves_the_first_to_be_hu
         call = await at.call(call_id)
     assert known["status"] == "canceled"
     assert (call.carrier_call_id, call.hang_up_sent_at) == (sid_of(call_id), None)
+
+
+async def test_a_carrier_that_takes_its_time_does_not_make_the_sweep_look_dead(
+    database: Database, later: Database, workflows: Recorder
+) -> None:
+    environment = ActivityEnvironment()
+    beats: asyncio.Queue[None] = asyncio.Queue()
+    environment.on_heartbeat = lambda *_: beats.put_nowait(None)
+    async with scene(database, workflows) as at:
+        await gate(at.line, await at.claim())
+
+        async def slow_carrier() -> None:
+            while not beats.empty():
+                beats.get_nowait()
+            await asyncio.wait_for(beats.get(), 5)
+
+        at.carriers.before = slow_carrier
+        activities = SweepActivities(later, at.carriers, workflows, timing=TIMING, watch=False)
+        swept = await environment.run(activities.sweep, SweepRequest(high_water=0))
+    assert swept.reconciled == 1
+
+
+async def test_calls_that_cannot_be_looked_up_let_others_have_their_turn(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows) as at:
+        call_id = await at.claim_at(kind="busy")
+        await at.place(call_id)
+        await at.town.until_over((await at.call(call_id)).carrier_call_id)
+        pace = {"max_concurrent": 200, "calls_per_second": 1000}
+        stranger = await make_line(database, people=101, settings={"pace": pace})
+        assert len((await claim_due(stranger)).calls) == 101
+        rows = await stranger.read("SELECT carrier_account_id FROM calls WHERE campaign_id = :c LIMIT 1")
+        at.carriers.refused_accounts.add(rows[0].carrier_account_id)
+        overdue = "deadline_at = dialer_now() - make_interval(secs => :late)"
+        await stranger.run(f"UPDATE calls SET state = 'unknown', {overdue} WHERE campaign_id = :c", late=60)
+        await at.line.run(f"UPDATE calls SET {overdue} WHERE campaign_id = :c", late=1)
+        for _ in range(2):
+            await sweep(database, at.carriers, workflows)
+        assert (await at.call(call_id)).disposition == "busy"
+
+
+async def test_settings_that_cannot_be_read_let_other_campaigns_be_looked_after(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows) as at:
+        call_id = await at.claim_at(kind="busy")
+        await at.place(call_id)
+        await at.town.until_over((await at.call(call_id)).carrier_call_id)
+        await at.line.run("UPDATE calls SET deadline_at = dialer_now() - interval '1 second' WHERE campaign_id = :c")
+        stranger = await make_line(database, people=1)
+        ringing = await claim_one(stranger)
+        await gate(stranger, ringing.call_id)
+        await tell(stranger, report(ringing.call_id, CarrierStatus.RINGING))
+        hours = json.dumps({"calling_hours": {**ALL_DAY, "holidays": "Atlantis"}})
+        await stranger.run(
+            "UPDATE campaigns SET settings = settings || CAST(:s AS jsonb), idle_until = dialer_now(), "
+            "updated_at = dialer_now() - interval '1 hour' WHERE id = :c",
+            s=hours,
+        )
+        await sweep(database, at.carriers, workflows)
+        assert (await at.call(call_id)).disposition == "busy"
+    assert (await call_row(stranger, ringing.call_id)).cancel_reason == "window_closing", "nobody knows its hours"
+
+
+async def test_a_count_that_the_database_refuses_does_not_end_the_sweep(
+    database: Database, database_url: str, postgres: TestPostgres, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=0)
+    with psycopg.connect(postgres.admin_url(database_url.rpartition("/")[2]), autocommit=True) as admin:
+        admin.execute("DROP FUNCTION call_counts")
+    assert (await sweep(database, OneCarrier(), workflows)).tallies_repaired == 0
+    (checked,) = await line.read("SELECT tallies_checked_at FROM campaigns WHERE id = :c")
+    assert checked.tallies_checked_at is not None, "the next campaign has its turn"
+
+
+async def test_a_phone_stops_ringing_before_its_window_closes(
+    database: Database, database_url: str, workflows: Recorder
+) -> None:
+    async with scene(database, workflows, **SLOW) as at:
+        call_id = await at.claim_at(kind="no_answer")
+        await at.place(call_id)
+        hours = {"windows": [{**ALL_DAY["windows"][0], "start": "09:00", "end": "20:00"}], "zone": "UTC"}
+        await at.line.run(
+            "UPDATE campaigns SET settings = settings || CAST(:s AS jsonb) WHERE id = :c",
+            s=json.dumps({"calling_hours": hours}),
+        )
+        closes = datetime.now(UTC).replace(hour=20, minute=0, second=0, microsecond=0)
+        for seconds, reason in ((20, None), (3, "window_closing")):
+            offset = closes - timedelta(seconds=seconds) - datetime.now(UTC)
+            clock = Database(database_url, clock_offset=offset, pool_size=2)
+            # Only the window counts here: on that clock the call may have been accepted hours ago, or not yet.
+            await sweep(clock, at.carriers, workflows, Timing(ring_after_s=1e6))
+            await clock.close()
+            assert (await at.call(call_id)).cancel_reason == reason
