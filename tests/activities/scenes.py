@@ -18,6 +18,7 @@ from tests.simulator.lines import line as simulator
 from tests.store.lines import call_row, claim_one, make_line, prospect_row
 from tests.store.worlds import World
 
+PATIENT = HttpLimits(total_s=8, connect_s=3)
 IMPATIENT = HttpLimits(total_s=0.5, connect_s=0.4)
 TIMING = Timing()
 #: Whatever is not decided at the first look is given up.
@@ -83,12 +84,13 @@ async def scene(
     *,
     people: int = 1,
     settings: Mapping[str, Any] | None = None,
+    limits: HttpLimits = PATIENT,
     **behaviour: Any,
 ) -> AsyncIterator[Scene]:
     """A campaign with these settings and a fast town; ``behaviour`` turns the town's knobs."""
     async with simulator(**behaviour) as town:
         credentials = TwilioCredentials.of_auth_token(ACCOUNT, TOKEN)
-        carrier = TwilioCarrier(credentials, base_url=town.url, limits=IMPATIENT, environment={})
+        carrier = TwilioCarrier(credentials, base_url=town.url, limits=limits, environment={})
         try:
             yield Scene(
                 line=await make_line(database, people=people, settings=settings),

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from dialer.carriers.http import HttpLimits
 from dialer.carriers.twilio import TwilioCarrier, TwilioCredentials
 from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
@@ -12,7 +11,7 @@ from dialer.stack.ports import free_port
 from dialer.store import control
 from dialer.store.database import Database
 from tests.activities.recorders import Recorder
-from tests.activities.scenes import NO_PATIENCE, Scene, scene
+from tests.activities.scenes import IMPATIENT, NO_PATIENCE, PATIENT, Scene, scene
 from tests.simulator.lines import ACCOUNT, TOKEN
 from tests.store.lines import claim_due
 
@@ -127,7 +126,7 @@ async def test_a_carrier_that_cannot_be_reached_defers_the_call(database: Databa
         nobody = TwilioCarrier(
             TwilioCredentials.of_auth_token(ACCOUNT, TOKEN),
             base_url=f"http://127.0.0.1:{free_port()}",
-            limits=HttpLimits(total_s=0.5, connect_s=0.4),
+            limits=PATIENT,
             environment={},
         )
         at.carriers.carrier = nobody
@@ -143,7 +142,8 @@ async def test_a_carrier_that_cannot_be_reached_defers_the_call(database: Databa
 async def test_a_call_whose_answer_was_lost_is_adopted_and_never_dialed_again(
     database: Database, workflows: Recorder, mishap: str
 ) -> None:
-    async with scene(database, workflows, slow_answer_s=1, **SLOW) as at:
+    limits = IMPATIENT if mishap == "timeout_after_accept" else PATIENT
+    async with scene(database, workflows, limits=limits, slow_answer_s=1, **SLOW) as at:
         call_id = await at.claim_at(kind="human", create_error=mishap)
         placed = await at.place(call_id)
         before = (await at.call(call_id)).state
