@@ -129,7 +129,7 @@ async def _running(
         reason, text = (Reason.WINDOW, "calling hours to open") if due else (Reason.DUE, "the next redial")
         return Waiting(reason=reason, until=until, text=text)
     if counts.live:
-        return Waiting(reason=Reason.CALLS, text=f"{counts.live} calls in flight to end")
+        return Waiting(reason=Reason.CALLS, text="calls in flight to end")
     if counts.importing:
         return Waiting(reason=Reason.IMPORT, text="an import to finish")
     return Waiting(reason=Reason.NOBODY, text="nobody is left to call")

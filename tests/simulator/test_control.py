@@ -27,6 +27,7 @@ async def test_clearing_the_ledger_starts_the_counts_anew_and_leaves_live_calls_
         await it.script(status="completed", ring_s=0, talk_s=600)
         it.customer.twiml = "<Response><Pause length='600'/></Response>"
         live = await it.place()
+        await it.customer.wait_for(lambda heard: sum(each.form.get("CallSid") == live.sid for each in heard) >= 4)
         async with it.session.delete(f"{it.url}/_sim/calls") as response:
             assert await response.json() == {"deleted": 2}
         stats = await it.get("/_sim/stats")
