@@ -18,7 +18,7 @@ from dialer.domain.call_results import moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.states import CampaignStatus, CompletedReason
 from dialer.domain.timing import Timing
-from dialer.store.campaign_ends import expire_ready, hold_never_open
+from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
 from dialer.store.control import complete, count_live, start_scheduled
 from dialer.store.database import Database, one
@@ -122,7 +122,10 @@ class DispatchActivities:
                 found = await claim(session, campaign, rules, opened, self._timing)
                 step = _claimed(found, rules, now)
             else:
-                await hold_never_open(session, campaign_id, never_open(lanes, rules, now, self._timing))
+                closed = never_open(lanes, rules, now, self._timing)
+                held = await hold_never_open(session, campaign_id, closed, settings_version=campaign.settings_version)
+                if held == BATCH:
+                    return Step(retry_s=0.0, now=now)
                 waiting = await what_now(session, campaign, rules, now, self._timing)
                 step = Step(waiting=waiting, ends_at=rules.end_at, now=now)
         await self._start(workspace_id, campaign, rules, step.calls)

@@ -22,6 +22,7 @@ from dialer.domain.actors import Actor
 from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.states import CampaignStatus
 from dialer.store import campaign_rows, catalog, pages
+from dialer.store.campaign_ends import reopen_held
 from dialer.store.database import violated
 from dialer.store.locks import hold_campaign
 from workflows.starts import campaign_workflow_id
@@ -167,6 +168,8 @@ async def _change(services: Services, session: AsyncSession, row: dict[str, Any]
         metadata=wanted.metadata,
         new_version=decides,
     )
+    if settings["calling_hours"] != row["settings"]["calling_hours"]:
+        await reopen_held(session, row["id"])
     before, after = (each["calling_hours"]["zone"] == PROSPECT_ZONE for each in (row["settings"], settings))
     if before != after:
         await campaign_rows.zone_changed(session, row["id"], fixed_zone=not after)

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one
-from dialer.store.locks import hold_campaign
+from dialer.store.locks import share_campaign
 
 BATCH = 5000
 
@@ -23,21 +23,36 @@ async def expire_ready(session: AsyncSession, campaign_id: UUID) -> int:
     return 0 if row is None else row.n
 
 
-async def hold_never_open(session: AsyncSession, campaign_id: UUID, zone_sets: list[str]) -> None:
-    """People whose zone set does not open within 14 days are held: reported, and no obstacle to completion."""
+async def hold_never_open(
+    session: AsyncSession, campaign_id: UUID, zone_sets: list[str], *, settings_version: int
+) -> int:
+    """Up to 5,000 people whose zone set does not open within 14 days are held; how many.
+
+    They are reported, and no obstacle to completion. Settings that are no longer those of ``settings_version`` hold
+    nobody.
+    """
     if not zone_sets:
-        return
-    sql = """UPDATE prospects SET state = 'held', held_reason = 'never_open', next_due_at = NULL
-             WHERE campaign_id = :id AND state = 'ready' AND zone_set = ANY(:sets)"""
-    await session.execute(text(sql), {"id": campaign_id, "sets": zone_sets})
-
-
-async def reopen_held(session: AsyncSession, campaign_id: UUID) -> int:
-    """After a change of calling hours: people whom only their zones held are ready again; how many."""
-    await hold_campaign(session, campaign_id)
+        return 0
+    await share_campaign(session, campaign_id)
     sql = """
-        WITH done AS (UPDATE prospects SET state = 'ready', held_reason = NULL, next_due_at = dialer_now()
-            WHERE campaign_id = :id AND state = 'held' AND held_reason = 'never_open' RETURNING id)
+        WITH batch AS (
+            SELECT p.id FROM prospects p JOIN campaigns c ON c.id = p.campaign_id
+            WHERE p.campaign_id = :id AND p.state = 'ready' AND p.zone_set = ANY(:sets)
+                AND c.settings_version = :version
+            ORDER BY p.id LIMIT :batch FOR NO KEY UPDATE OF p
+        ), done AS (UPDATE prospects p SET state = 'held', held_reason = 'never_open', next_due_at = NULL FROM batch
+            WHERE p.id = batch.id AND p.state = 'ready' RETURNING p.id)
         SELECT count(*) AS n FROM done"""
-    row = await one(session, sql, {"id": campaign_id})
+    parameters = {"id": campaign_id, "sets": zone_sets, "version": settings_version, "batch": BATCH}
+    row = await one(session, sql, parameters)
     return 0 if row is None else row.n
+
+
+async def reopen_held(session: AsyncSession, campaign_id: UUID) -> None:
+    """People who were held because their hours never opened are ready again: the hours or the time have changed.
+
+    Whose hours still do not open is held again by the next leg. The campaign's lock is held by the caller.
+    """
+    sql = """UPDATE prospects SET state = 'ready', held_reason = NULL, next_due_at = dialer_now()
+             WHERE campaign_id = :id AND state = 'held' AND held_reason = 'never_open'"""
+    await session.execute(text(sql), {"id": campaign_id})

@@ -61,7 +61,7 @@ async def claim(
     found = room(await read_capacity(session, campaign, rules), timing.turn_s)
     if not found.numbers:
         return Claim(blocked="pace" if found.paced else "slots")
-    chosen = await _lock_prospects(session, campaign, candidates[: len(found.numbers)])
+    chosen = await _lock_prospects(session, rules, candidates[: len(found.numbers)])
     return Claim(calls=tuple(await _insert(session, campaign, chosen, found.numbers, timing)))
 
 
@@ -167,12 +167,17 @@ async def _lock_limits(session: AsyncSession, campaign: Row[Any], numbers: Seque
     return await one(session, sql, {"id": campaign.id, "version": campaign.settings_version}) is not None
 
 
-async def _lock_prospects(session: AsyncSession, campaign: Row[Any], candidates: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Lock contacts in order of phone, then prospects; keep those that are still due, free and not suppressed."""
+async def _lock_prospects(
+    session: AsyncSession, rules: CampaignRules, candidates: Sequence[Row[Any]]
+) -> list[Row[Any]]:
+    """Lock contacts in order of phone, then prospects; keep those that are still due, free and may be called.
+
+    Suppressed people are marked so, and those who are left without an attempt, because the rules have changed.
+    """
     sql = "SELECT id FROM contacts WHERE id = ANY(:ids) ORDER BY phone FOR NO KEY UPDATE"
     await rows(session, sql, {"ids": [row.contact_id for row in candidates]})
     sql = f"""
-        SELECT p.id, p.contact_id, p.phone,
+        SELECT p.id, p.contact_id, p.phone, p.attempts >= :most AS spent,
             1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred') AS attempt,
             EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = p.workspace_id AND s.phone = p.phone
                 AND (s.campaign_id IS NULL OR s.campaign_id = p.campaign_id)) AS suppressed
@@ -180,13 +185,18 @@ async def _lock_prospects(session: AsyncSession, campaign: Row[Any], candidates:
         WHERE p.id = ANY(:ids) AND p.state = 'ready' AND p.next_due_at <= :now
             AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = p.contact_id AND c.{LIVE})
         ORDER BY p.priority, p.next_due_at, p.id FOR NO KEY UPDATE OF p SKIP LOCKED"""
-    parameters = {"ids": [row.id for row in candidates], "now": await database_now(session)}
+    parameters = {
+        "ids": [row.id for row in candidates],
+        "now": await database_now(session),
+        "most": rules.redial.max_attempts,
+    }
     found = await rows(session, sql, parameters)
-    suppressed = [row.id for row in found if row.suppressed]
-    if suppressed:
-        sql = "UPDATE prospects SET state = 'suppressed', next_due_at = NULL WHERE id = ANY(:ids)"
-        await session.execute(text(sql), {"ids": suppressed})
-    return [row for row in found if not row.suppressed]
+    out = [row.id for row in found if row.suppressed or row.spent]
+    if out:
+        sql = """UPDATE prospects SET state = CASE WHEN id = ANY(:suppressed) THEN 'suppressed' ELSE 'exhausted' END,
+                     next_due_at = NULL WHERE id = ANY(:ids)"""
+        await session.execute(text(sql), {"ids": out, "suppressed": [row.id for row in found if row.suppressed]})
+    return [row for row in found if not (row.suppressed or row.spent)]
 
 
 async def _insert(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
+from dialer.store.campaign_ends import reopen_held
 from dialer.store.database import one
 from dialer.store.locks import hold_campaign
 from dialer.store.tables.base import LIVE
@@ -49,6 +50,7 @@ async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
     start_at = rules_from_json(row.settings).start_at
     later = row.status == CampaignStatus.DRAFT and start_at is not None and start_at > now
     status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
+    await reopen_held(session, campaign_id)
     extra = "launched_at = dialer_now(), completed_reason = NULL, completed_at = NULL, paused_reason = NULL"
     return await _set(session, row, status, extra)
 

@@ -14,6 +14,8 @@ from activities.sweep import SweepActivities, SweepRequest, Swept
 from dialer.domain.carrier_events import CarrierStatus
 from dialer.domain.dispositions import Disposition
 from dialer.domain.timing import Timing
+from dialer.store import control
+from dialer.store.campaign_ends import hold_never_open
 from dialer.store.database import Database
 from dialer.store.dialing import Saved, ask_to_cancel, save_accepted, save_unknown
 from dialer.store.endings import Ending, end_call
@@ -245,3 +247,30 @@ async def test_a_phone_stops_ringing_before_its_window_closes(
             await sweep(clock, at.carriers, workflows, Timing(ring_after_s=1e6))
             await clock.close()
             assert (await at.call(call_id)).cancel_reason == reason
+
+
+async def test_nobody_is_called_more_often_than_the_rules_of_now_allow(database: Database) -> None:
+    line = await make_line(database, people=2, settings={"redial": {"max_attempts": 2}})
+    await line.run("UPDATE prospects SET attempts = 2 WHERE phone LIKE '%0100'")
+    found = await claim_due(line)
+    assert len(found.calls) == 1, "the limit was lowered after this person's second call"
+    assert await line.tally() == {"in_call": 1, "exhausted": 1}
+
+
+async def test_people_held_because_their_hours_never_opened_are_called_after_a_launch(database: Database) -> None:
+    line = await make_line(database, people=2, status="completed")
+    held = "UPDATE prospects SET state = 'held', held_reason = :why, next_due_at = NULL WHERE phone LIKE :phone"
+    await line.run(held, why="never_open", phone="%0100")
+    await line.run(held, why="zone_unresolved", phone="%0101")
+    async with database.transaction(line.workspace_id) as session:
+        await control.launch(session, line.campaign_id)
+    assert await line.tally() == {"ready": 1, "held": 1}
+    assert len((await claim_due(line)).calls) == 1
+
+
+async def test_hours_that_have_changed_meanwhile_hold_nobody(database: Database) -> None:
+    line = await make_line(database, people=2)
+    async with database.transaction(line.workspace_id) as session:
+        assert await hold_never_open(session, line.campaign_id, ["America/Los_Angeles"], settings_version=0) == 0
+        assert await hold_never_open(session, line.campaign_id, ["America/Los_Angeles"], settings_version=1) == 2
+    assert await line.tally() == {"held": 2}
