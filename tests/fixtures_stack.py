@@ -64,7 +64,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             env=kept | QUICK,
         )
     try:
-        running = Stack(home, _described(home, process, output))
+        running = Stack(home, described_by(home, process, output))
         yield running
         running.close()
     finally:
@@ -73,7 +73,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         remove_data(home)
 
 
-def _described(home: Path, process: "subprocess.Popen[bytes]", output: Path) -> Mapping[str, Any]:
+def described_by(home: Path, process: "subprocess.Popen[bytes]", output: Path) -> Mapping[str, Any]:
+    """``stack.json``, as soon as the stack has written it."""
     deadline = time.monotonic() + STARTED_S
     while not (home / "stack.json").exists():
         assert process.poll() is None, output.read_text()
