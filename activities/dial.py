@@ -3,9 +3,14 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -29,7 +34,7 @@ from dialer.domain.states import CallState, PausedReason
 from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
 from dialer.store.control import StateConflict, pause
-from dialer.store.database import Database
+from dialer.store.database import Database, is_transient
 from dialer.store.dialing import Saved, ask_to_cancel, campaign_of, mark_hang_up_sent, save_accepted, save_unknown
 from dialer.store.endings import Ending, end_call, read_result
 from dialer.store.gates import GateClosed, GatePassed, defer, pass_gate
@@ -37,6 +42,10 @@ from dialer.store.turns import take_turn
 from dialer.store.waking import wake
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+#: Between two tries to save what the carrier answered. After the last one the call is reconciled.
+SAVE_AGAIN_S = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,17 +165,19 @@ class DialActivities:
         except Refused as refusal:
             return await self._refused(call_id, gate, refusal)
         except OutcomeUnknown:
-            async with self._database.transaction(gate.workspace_id) as session:
-                await save_unknown(session, call_id, self._timing)
+            await self._save(gate.workspace_id, lambda session: save_unknown(session, call_id, self._timing))
             return PlacedCall(wait_s=self._timing.reconcile_s)
         return await self._accepted(call_id, gate, carrier, placed)
 
     async def _accepted(self, call_id: UUID, gate: GatePassed, carrier: Carrier, placed: Placed) -> PlacedCall:
-        async with self._database.transaction(gate.workspace_id) as session:
+        async def save(session: AsyncSession) -> tuple[Saved, bool]:
             saved = await save_accepted(session, call_id, placed.carrier_call_id, self._timing)
             queued = saved is Saved.OURS and placed.queue_time_s > self._timing.queue_s
             if queued:
                 await ask_to_cancel(session, call_id, "queued")
+            return saved, queued
+
+        saved, queued = await self._save(gate.workspace_id, save)
         if saved is Saved.HANG_UP or queued:
             if saved is Saved.HANG_UP:
                 logger.warning("call %s surfaced at the carrier after it was given up: hanging up", call_id)
@@ -193,8 +204,8 @@ class DialActivities:
 
     async def _give_back(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
         """Nobody's phone rang, certainly: the request did not leave, or the carrier did nothing with it."""
-        async with self._database.transaction(gate.workspace_id) as session:
-            await defer(session, call_id, reason, self._timing, state=CallState.DIALING)
+        timing, dialing = self._timing, CallState.DIALING
+        await self._save(gate.workspace_id, lambda session: defer(session, call_id, reason, timing, state=dialing))
         await self._wake_of(gate.workspace_id, call_id)
         return await self._over(gate.workspace_id, call_id)
 
@@ -213,8 +224,7 @@ class DialActivities:
             is_account = refusal.code not in CONFIGURATION_CODES
             reason = PausedReason.CARRIER_ACCOUNT if is_account else PausedReason.CARRIER_CONFIGURATION
             await self._pause(gate.workspace_id, gate.campaign_id, reason, f"refused with code {refusal.code}")
-        async with self._database.transaction(gate.workspace_id) as session:
-            await end_call(session, call_id, ending, self._timing)
+        await self._save(gate.workspace_id, lambda session: end_call(session, call_id, ending, self._timing))
         await self._wake_of(gate.workspace_id, call_id)
         return await self._over(gate.workspace_id, call_id)
 
@@ -227,6 +237,23 @@ class DialActivities:
             return
         logger.error("campaign %s paused (%s): %s", campaign_id, reason, why)
         await self._workflows.nudge_campaign(campaign_id)
+
+    async def _save(self, workspace_id: UUID, save: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Save what became of the request, and try again when the database fails: nobody else has heard it.
+
+        Every ``save`` is a compare-and-set, so that one whose commit was not confirmed may be repeated.
+        """
+        for wait_s in SAVE_AGAIN_S:
+            try:
+                async with self._database.transaction(workspace_id) as session:
+                    return await save(session)
+            except (DBAPIError, PoolTimeout) as error:
+                if isinstance(error, DBAPIError) and not is_transient(error):
+                    raise
+                logger.warning("the carrier's answer could not be saved (%s): once more", type(error).__name__)
+            await asyncio.sleep(wait_s)
+        async with self._database.transaction(workspace_id) as session:
+            return await save(session)
 
     async def _over(self, workspace_id: UUID, call_id: UUID) -> PlacedCall:
         """The call as it stands when this activity did not dial it."""

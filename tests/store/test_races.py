@@ -274,3 +274,32 @@ async def test_hours_that_have_changed_meanwhile_hold_nobody(database: Database)
         assert await hold_never_open(session, line.campaign_id, ["America/Los_Angeles"], settings_version=0) == 0
         assert await hold_never_open(session, line.campaign_id, ["America/Los_Angeles"], settings_version=1) == 2
     assert await line.tally() == {"held": 2}
+
+
+@pytest.mark.parametrize(
+    ("mishap", "state", "disposition"),
+    [(None, "accepted", None), (21211, "ended", "invalid_number"), ("http_429", "deferred", None)],
+)
+async def test_what_the_carrier_said_outlives_a_lost_connection_to_the_database(
+    database: Database,
+    database_url: str,
+    postgres: TestPostgres,
+    workflows: Recorder,
+    mishap: object,
+    state: str,
+    disposition: str | None,
+) -> None:
+    async with scene(database, workflows, **SLOW) as at:
+        call_id = await at.claim_at(kind="no_answer", **({} if mishap is None else {"create_error": mishap}))
+        name = database_url.rpartition("/")[2]
+
+        async def cut() -> None:
+            async with await psycopg.AsyncConnection.connect(postgres.admin_url(), autocommit=True) as admin:
+                sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                await admin.execute(sql, (name,))
+
+        at.carriers.before = cut
+        await at.place(call_id)
+        call = await at.call(call_id)
+        assert [known["sid"] for known in await at.ledger()] == ([call.carrier_call_id] if mishap is None else [])
+    assert (call.state, call.disposition) == (state, disposition)
