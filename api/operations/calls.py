@@ -23,6 +23,7 @@ from dialer.domain.states import CallState
 from dialer.store import call_reads, catalog, pages
 from dialer.store.catalog import read
 from dialer.store.dialing import ask_to_cancel
+from dialer.store.gates import defer
 from dialer.store.single_calls import GatesClosed, SingleCall, claim_single
 from dialer.store.tables import Workspace
 from workflows.starts import CallToStart, call_workflow_id
@@ -112,7 +113,12 @@ async def start_call(services: Services, actor: Actor, given: CallIn) -> CallSta
     except ExceptionGroup as group:
         if group.split((RPCError, RuntimeError))[1] is not None:
             raise
-        raise Unavailable("The call could not be started: Temporal does not answer. Nothing was dialed.") from None
+        # The start may have got through all the same. Taken back by us, the call passes no gate any more.
+        async with services.database.transaction(actor.workspace_id) as session:
+            taken_back = await defer(session, call_id, "not_started", services.settings.timing)
+        if taken_back:
+            detail = "The call could not be started: Temporal does not answer. Nothing was dialed."
+            raise Unavailable(detail) from None
     workflow_id = call_workflow_id(call_id)
     return CallStarted(
         call_id=call_id,

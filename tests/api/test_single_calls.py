@@ -35,3 +35,5 @@ async def test_a_call_that_temporal_cannot_start_is_not_dialed(api: Api):
     body = {"agent_id": agent["id"], "from": CALLER, "to": PERSON}
     problem = await api.refused("POST", "/calls", 503, json=body)
     assert problem["code"] == "unavailable"
+    (call,) = await api.read("SELECT state, deferred_reason FROM calls")
+    assert (call.state, call.deferred_reason) == ("deferred", "not_started"), "nor will it be, when Temporal is back"
