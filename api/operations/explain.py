@@ -38,7 +38,7 @@ async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) 
         or n.account_live >= n.account_max_concurrent
         for n in capacity.numbers
     )
-    paced = capacity.campaign_backlog_s > timing.turn_s
+    paced = capacity.campaign_rate.backlog_s > timing.turn_s
     checks = [
         _status(facts, rules),
         *_window(rules, zones, facts, timing),

@@ -11,8 +11,17 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """One limit in calls per second: ``waiting`` calls have no turn yet, and its pace row lies ``backlog_s`` ahead."""
+
+    per_second: float
+    waiting: int = 0
+    backlog_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NumberCapacity:
-    """One caller number and its account. ``None`` limits nothing. ``*_backlog_s``: how far its pace row lies ahead.
+    """One caller number and its account. ``None`` limits nothing.
 
     ``account_share`` is this campaign's weight among the campaigns that want to call over the account now (0–1].
     """
@@ -24,11 +33,10 @@ class NumberCapacity:
     max_concurrent: int | None
     calls_per_day: int | None
     calls_today: int
+    rate: Rate | None
     account_live: int
     account_max_concurrent: int
-    account_calls_per_second: float
-    account_waiting: int
-    account_backlog_s: float
+    account_rate: Rate
     account_share: float
     campaign_live_on_account: int
 
@@ -39,11 +47,10 @@ class Capacity:
 
     campaign_live: int
     campaign_max_concurrent: int
-    campaign_calls_per_second: float
-    campaign_waiting: int
-    campaign_backlog_s: float
+    campaign_rate: Rate
     workspace_live: int
     workspace_max_concurrent: int
+    workspace_rate: Rate
     numbers: Sequence[NumberCapacity]
 
 
@@ -61,10 +68,9 @@ def room(capacity: Capacity, turn_s: float) -> Room:
         capacity.campaign_max_concurrent - capacity.campaign_live,
         capacity.workspace_max_concurrent - capacity.workspace_live,
     )
-    turns = undialed_allowed(
-        capacity.campaign_calls_per_second, capacity.campaign_waiting, capacity.campaign_backlog_s, turn_s
-    )
+    turns = min(turns_left(rate, turn_s) for rate in (capacity.campaign_rate, capacity.workspace_rate))
     free = {number.number_id: _free(number) for number in capacity.numbers}
+    number_turns = {number.number_id: _turns_on_number(number, turn_s) for number in capacity.numbers}
     accounts = {number.account_id: _free_on_account(number) for number in capacity.numbers}
     account_turns = {number.account_id: _turns_on_account(number, turn_s) for number in capacity.numbers}
     busy = {number.number_id: number.live for number in capacity.numbers}
@@ -73,26 +79,29 @@ def room(capacity: Capacity, turn_s: float) -> Room:
         able = [
             number
             for number in capacity.numbers
-            if free[number.number_id] > 0 and accounts[number.account_id] > 0 and account_turns[number.account_id] > 0
+            if min(free[number.number_id], accounts[number.account_id]) > 0
+            and min(number_turns[number.number_id], account_turns[number.account_id]) > 0
         ]
         if not able:
             break
         best = min(able, key=lambda number: busy[number.number_id])
         chosen.append(best)
         busy[best.number_id] += 1
-        free[best.number_id] -= 1
-        accounts[best.account_id] -= 1
-        account_turns[best.account_id] -= 1
-    has_slots = slots > 0 and any(
-        free[number.number_id] > 0 and accounts[number.account_id] > 0 for number in capacity.numbers
-    )
+        for left, key in ((free, best.number_id), (number_turns, best.number_id)):
+            left[key] -= 1
+        for left, key in ((accounts, best.account_id), (account_turns, best.account_id)):
+            left[key] -= 1
+    has_slots = slots > 0 and any(min(free[n.number_id], accounts[n.account_id]) > 0 for n in capacity.numbers)
     return Room(numbers=tuple(chosen), paced=not chosen and has_slots)
 
 
-def undialed_allowed(calls_per_second: float, waiting: int, backlog_s: float, turn_s: float) -> int:
-    """How many more calls may wait for their turn, when ``waiting`` do already."""
-    fits = math.floor((turn_s - max(backlog_s, 0.0)) * calls_per_second + 1e-9) - waiting
-    slow = waiting == 0 and backlog_s < turn_s / 2
+def turns_left(rate: Rate, turn_s: float) -> int:
+    """How many more calls may be claimed and wait for their turn: what fits into ``turn_s`` seconds, less who waits.
+
+    A rate so slow that nothing fits admits one call at a time, once its turn is near.
+    """
+    fits = math.floor((turn_s - max(rate.backlog_s, 0.0)) * rate.per_second + 1e-9) - rate.waiting
+    slow = rate.waiting == 0 and rate.backlog_s < turn_s / 2
     return max(fits, 1 if slow else 0)
 
 
@@ -114,7 +123,12 @@ def _free_on_account(number: NumberCapacity) -> int:
     return min(free, share - number.campaign_live_on_account)
 
 
+def _turns_on_number(number: NumberCapacity, turn_s: float) -> int:
+    return turns_left(number.rate, turn_s) if number.rate is not None else 10**9
+
+
 def _turns_on_account(number: NumberCapacity, turn_s: float) -> int:
-    rate = number.account_calls_per_second
-    allowed = undialed_allowed(rate, number.account_waiting, number.account_backlog_s, turn_s)
-    return allowed if number.account_share >= 1 else min(allowed, math.ceil(rate * turn_s * number.account_share))
+    allowed = turns_left(number.account_rate, turn_s)
+    if number.account_share >= 1:
+        return allowed
+    return min(allowed, math.ceil(number.account_rate.per_second * turn_s * number.account_share))

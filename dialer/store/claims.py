@@ -14,10 +14,49 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import CampaignRules
-from dialer.domain.slots import Capacity, NumberCapacity, room
+from dialer.domain.slots import Capacity, NumberCapacity, Rate, room
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
 from dialer.store.tables.base import LIVE
+
+
+def _backlog(scope: str, scope_id: str) -> str:
+    """How far a pace row lies ahead of now, in seconds."""
+    return f"""(SELECT extract(epoch FROM next_at - dialer_now()) FROM pace
+        WHERE scope = '{scope}' AND scope_id = {scope_id})::float8"""
+
+
+_CAMPAIGN_USE = f"""
+    SELECT (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND {LIVE}) AS live,
+        (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND state = 'claimed') AS waiting,
+        {_backlog("campaign", ":campaign")} AS backlog,
+        (SELECT count(*) FROM calls WHERE workspace_id = :workspace AND {LIVE}) AS workspace_live,
+        (SELECT count(*) FROM calls WHERE workspace_id = :workspace AND state = 'claimed') AS workspace_waiting,
+        {_backlog("workspace", ":workspace")} AS workspace_backlog,
+        w.max_concurrent AS workspace_max, w.calls_per_second AS workspace_rate
+    FROM workspaces w WHERE w.id = :workspace"""
+
+_NUMBER_USE = f"""
+    SELECT n.id, n.phone, n.max_concurrent, n.calls_per_day, n.calls_per_second AS number_rate, a.id AS account_id,
+        a.max_concurrent AS account_max, a.calls_per_second AS account_rate,
+        (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND {LIVE}) AS live,
+        (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND state = 'claimed') AS waiting,
+        {_backlog("number", "n.id")} AS backlog,
+        CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
+            WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed'))
+            END AS today,
+        (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND {LIVE}) AS account_live,
+        (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND state = 'claimed') AS account_waiting,
+        {_backlog("account", "a.id")} AS account_backlog,
+        (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND campaign_id = :campaign AND {LIVE})
+            AS campaign_live_on_account,
+        (SELECT coalesce(sum(weight), 0) FROM campaigns o WHERE o.status = 'running' AND o.id <> :campaign
+            AND o.wants_until > dialer_now() AND EXISTS (SELECT 1 FROM campaign_numbers m
+                JOIN phone_numbers p ON p.id = m.phone_number_id
+                WHERE m.campaign_id = o.id AND p.carrier_account_id = a.id))::float8 AS other_weight
+    FROM campaign_numbers cn JOIN phone_numbers n ON n.id = cn.phone_number_id
+        JOIN carrier_accounts a ON a.id = n.carrier_account_id
+    WHERE cn.campaign_id = :campaign ORDER BY cn.position"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,62 +107,39 @@ async def claim(
 async def read_capacity(session: AsyncSession, campaign: Row[Any], rules: CampaignRules) -> Capacity:
     """Count what is in use of every limit that bears on the campaign."""
     parameters = {"campaign": campaign.id, "workspace": campaign.workspace_id}
-    sql = f"""
-        SELECT (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND {LIVE}) AS live,
-            (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND state = 'claimed') AS waiting,
-            (SELECT extract(epoch FROM next_at - dialer_now()) FROM pace
-                WHERE scope = 'campaign' AND scope_id = :campaign)::float8 AS backlog,
-            (SELECT count(*) FROM calls WHERE workspace_id = :workspace AND {LIVE}) AS workspace_live,
-            (SELECT max_concurrent FROM workspaces WHERE id = :workspace) AS workspace_max"""
-    head = (await rows(session, sql, parameters))[0]
-    sql = f"""
-        SELECT n.id, n.phone, n.max_concurrent, n.calls_per_day, a.id AS account_id,
-            a.max_concurrent AS account_max, a.calls_per_second AS account_rate,
-            (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND {LIVE}) AS live,
-            CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
-                WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed'))
-                END AS today,
-            (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND {LIVE}) AS account_live,
-            (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND state = 'claimed') AS account_waiting,
-            (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND campaign_id = :campaign AND {LIVE})
-                AS campaign_live_on_account,
-            (SELECT extract(epoch FROM next_at - dialer_now()) FROM pace
-                WHERE scope = 'account' AND scope_id = a.id)::float8 AS account_backlog,
-            (SELECT coalesce(sum(weight), 0) FROM campaigns o WHERE o.status = 'running' AND o.id <> :campaign
-                AND o.wants_until > dialer_now() AND EXISTS (SELECT 1 FROM campaign_numbers m
-                    JOIN phone_numbers p ON p.id = m.phone_number_id
-                    WHERE m.campaign_id = o.id AND p.carrier_account_id = a.id))::float8 AS other_weight
-        FROM campaign_numbers cn JOIN phone_numbers n ON n.id = cn.phone_number_id
-            JOIN carrier_accounts a ON a.id = n.carrier_account_id
-        WHERE cn.campaign_id = :campaign ORDER BY cn.position"""
-    numbers = tuple(
-        NumberCapacity(
-            number_id=row.id,
-            phone=row.phone,
-            account_id=row.account_id,
-            live=row.live,
-            max_concurrent=row.max_concurrent,
-            calls_per_day=row.calls_per_day,
-            calls_today=row.today,
-            account_live=row.account_live,
-            account_max_concurrent=row.account_max,
-            account_calls_per_second=row.account_rate,
-            account_waiting=row.account_waiting,
-            account_backlog_s=row.account_backlog or 0.0,
-            account_share=rules.pace.weight / (rules.pace.weight + row.other_weight),
-            campaign_live_on_account=row.campaign_live_on_account,
-        )
-        for row in await rows(session, sql, parameters)
-    )
+    head = (await rows(session, _CAMPAIGN_USE, parameters))[0]
+    numbers = tuple(_number_capacity(row, rules) for row in await rows(session, _NUMBER_USE, parameters))
     return Capacity(
         campaign_live=head.live,
         campaign_max_concurrent=rules.pace.max_concurrent,
-        campaign_calls_per_second=rules.pace.calls_per_second,
-        campaign_waiting=head.waiting,
-        campaign_backlog_s=head.backlog or 0.0,
+        campaign_rate=Rate(per_second=rules.pace.calls_per_second, waiting=head.waiting, backlog_s=head.backlog or 0.0),
         workspace_live=head.workspace_live,
         workspace_max_concurrent=head.workspace_max,
+        workspace_rate=Rate(
+            per_second=head.workspace_rate, waiting=head.workspace_waiting, backlog_s=head.workspace_backlog or 0.0
+        ),
         numbers=numbers,
+    )
+
+
+def _number_capacity(row: Row[Any], rules: CampaignRules) -> NumberCapacity:
+    paced = row.number_rate is not None
+    return NumberCapacity(
+        number_id=row.id,
+        phone=row.phone,
+        account_id=row.account_id,
+        live=row.live,
+        max_concurrent=row.max_concurrent,
+        calls_per_day=row.calls_per_day,
+        calls_today=row.today,
+        rate=Rate(per_second=row.number_rate, waiting=row.waiting, backlog_s=row.backlog or 0.0) if paced else None,
+        account_live=row.account_live,
+        account_max_concurrent=row.account_max,
+        account_rate=Rate(
+            per_second=row.account_rate, waiting=row.account_waiting, backlog_s=row.account_backlog or 0.0
+        ),
+        account_share=rules.pace.weight / (rules.pace.weight + row.other_weight),
+        campaign_live_on_account=row.campaign_live_on_account,
     )
 
 

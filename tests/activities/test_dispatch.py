@@ -158,7 +158,7 @@ async def test_calls_in_flight_keep_a_campaign_from_completing(database: Databas
     line = await make_line(database, people=1)
     await claim_one(line)
     ended = await leg(line, workflows)
-    assert (ended.end, ended.waiting_for) == (LegEnd.IDLE, "1 calls in flight to end")
+    assert (ended.end, ended.waiting_for) == (LegEnd.IDLE, "calls in flight to end")
 
 
 async def test_a_stopped_campaign_expires_who_was_ready_and_lets_calls_finish(

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.domain.slots import Capacity, NumberCapacity, Room, room, undialed_allowed
+from dialer.domain.slots import Capacity, NumberCapacity, Rate, Room, room, turns_left
 
 TURN_S = 1.0
 A, B = UUID(int=1), UUID(int=2)
@@ -25,9 +25,8 @@ def number(position: int = 0, **facts: object) -> NumberCapacity:
         calls_today=0,
         account_live=0,
         account_max_concurrent=1000,
-        account_calls_per_second=1000.0,
-        account_waiting=0,
-        account_backlog_s=0.0,
+        account_rate=Rate(per_second=1000.0),
+        rate=None,
         account_share=1.0,
         campaign_live_on_account=0,
     )
@@ -38,9 +37,8 @@ def capacity(numbers: Sequence[NumberCapacity], **facts: object) -> Capacity:
     idle = Capacity(
         campaign_live=0,
         campaign_max_concurrent=1000,
-        campaign_calls_per_second=1000.0,
-        campaign_waiting=0,
-        campaign_backlog_s=0.0,
+        campaign_rate=Rate(per_second=1000.0),
+        workspace_rate=Rate(per_second=1000.0),
         workspace_live=0,
         workspace_max_concurrent=1000,
         numbers=numbers,
@@ -100,30 +98,34 @@ def test_a_share_does_not_reach_into_slots_that_are_taken() -> None:
 
 
 def test_campaigns_that_share_an_account_get_its_turns_by_weight() -> None:
-    assert claimed([number(account_calls_per_second=10.0, account_share=0.25)]) == 3
+    assert claimed([number(account_rate=Rate(per_second=10.0), account_share=0.25)]) == 3
 
 
 def test_no_more_than_a_seconds_worth_of_calls_waits_for_its_turn() -> None:
-    assert claimed([number()], campaign_calls_per_second=5.0) == 5
-    assert claimed([number()], campaign_calls_per_second=5.0, campaign_waiting=3) == 2
-    assert claimed([number()], campaign_calls_per_second=5.0, campaign_backlog_s=0.6) == 2
-    assert claimed([number(account_calls_per_second=4.0, account_waiting=3)]) == 1
+    assert claimed([number()], campaign_rate=Rate(per_second=5.0)) == 5
+    assert claimed([number()], campaign_rate=Rate(per_second=5.0, waiting=3)) == 2
+    assert claimed([number()], campaign_rate=Rate(per_second=5.0, backlog_s=0.6)) == 2
+    assert claimed([number(account_rate=Rate(per_second=4.0, waiting=3))]) == 1
+    assert claimed([number(rate=Rate(per_second=2.0))]) == 2
+    assert claimed([number()], workspace_rate=Rate(per_second=6.0, waiting=4)) == 2
 
 
 def test_a_pace_below_one_call_per_second_still_calls() -> None:
-    assert undialed_allowed(0.1, waiting=0, backlog_s=0.0, turn_s=TURN_S) == 1
-    assert undialed_allowed(0.1, waiting=1, backlog_s=0.0, turn_s=TURN_S) == 0
-    assert undialed_allowed(0.1, waiting=0, backlog_s=9.0, turn_s=TURN_S) == 0
+    assert turns_left(Rate(per_second=0.1, waiting=0, backlog_s=0.0), TURN_S) == 1
+    assert turns_left(Rate(per_second=0.1, waiting=1, backlog_s=0.0), TURN_S) == 0
+    assert turns_left(Rate(per_second=0.1, waiting=0, backlog_s=9.0), TURN_S) == 0
 
 
 def test_a_turn_long_past_is_no_credit() -> None:
-    assert undialed_allowed(5.0, waiting=0, backlog_s=-3600.0, turn_s=TURN_S) == 5
+    assert turns_left(Rate(per_second=5.0, waiting=0, backlog_s=-3600.0), TURN_S) == 5
 
 
 def test_what_only_the_pace_holds_back_is_told_apart_from_missing_slots() -> None:
-    paced = room(capacity([number()], campaign_calls_per_second=5.0, campaign_waiting=5), TURN_S)
+    paced = room(capacity([number()], campaign_rate=Rate(per_second=5.0, waiting=5)), TURN_S)
     full = room(capacity([number()], campaign_max_concurrent=1, campaign_live=1), TURN_S)
-    both = room(capacity([number(max_concurrent=1, live=1)], campaign_waiting=9999), TURN_S)
+    both = room(
+        capacity([number(max_concurrent=1, live=1)], campaign_rate=Rate(per_second=1000.0, waiting=9999)), TURN_S
+    )
     assert (paced.numbers, paced.paced) == ((), True)
     assert full == both == Room(numbers=(), paced=False)
 
@@ -135,6 +137,7 @@ def test_without_caller_numbers_nothing_is_claimed() -> None:
 counts = st.integers(0, 30)
 rates = st.floats(0.01, 50)
 backlogs = st.floats(-100, 3)
+paces = st.builds(Rate, per_second=rates, waiting=counts, backlog_s=backlogs)
 
 
 @st.composite
@@ -145,9 +148,7 @@ def capacities(draw: st.DrawFn) -> Capacity:
             "account_id": account,
             "account_live": draw(counts),
             "account_max_concurrent": draw(counts),
-            "account_calls_per_second": draw(rates),
-            "account_waiting": draw(counts),
-            "account_backlog_s": draw(backlogs),
+            "account_rate": draw(paces),
             "account_share": draw(st.sampled_from([1.0, 0.5, 1 / 3, 0.1])),
             "campaign_live_on_account": draw(counts),
         }
@@ -160,6 +161,7 @@ def capacities(draw: st.DrawFn) -> Capacity:
             max_concurrent=draw(st.none() | counts),
             calls_per_day=draw(st.none() | counts),
             calls_today=draw(counts),
+            rate=draw(st.none() | paces),
             **accounts[draw(st.sampled_from([A, B]))],
         )
         for position in range(draw(st.integers(0, 4)))
@@ -168,9 +170,8 @@ def capacities(draw: st.DrawFn) -> Capacity:
         numbers,
         campaign_live=draw(counts),
         campaign_max_concurrent=draw(counts),
-        campaign_calls_per_second=draw(rates),
-        campaign_waiting=draw(counts),
-        campaign_backlog_s=draw(backlogs),
+        campaign_rate=draw(paces),
+        workspace_rate=draw(paces),
         workspace_live=draw(counts),
         workspace_max_concurrent=draw(counts),
     )
@@ -195,14 +196,21 @@ def test_no_limit_is_ever_exceeded(limits: Capacity) -> None:
             assert one.campaign_live_on_account + account <= share
 
 
+def worth(rate: Rate) -> float:
+    """A turn's worth of calls, or one."""
+    return max(1, rate.per_second * TURN_S + 1e-6 - rate.waiting)
+
+
 @given(capacities())
 def test_the_undialed_never_exceed_a_turns_worth_or_one(limits: Capacity) -> None:
     chosen = room(limits, TURN_S).numbers
-    worth = max(1, limits.campaign_calls_per_second * TURN_S + 1e-6 - limits.campaign_waiting)
-    assert len(chosen) <= worth
+    assert len(chosen) <= min(worth(limits.campaign_rate), worth(limits.workspace_rate))
+    for number_id, count in Counter(number.number_id for number in chosen).items():
+        rate = next(number for number in chosen if number.number_id == number_id).rate
+        assert rate is None or count <= worth(rate)
     for account, count in Counter(number.account_id for number in chosen).items():
         one = next(number for number in chosen if number.account_id == account)
-        assert count <= max(1, one.account_calls_per_second * TURN_S + 1e-6 - one.account_waiting)
+        assert count <= worth(one.account_rate)
 
 
 @given(capacities())
