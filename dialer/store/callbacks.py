@@ -1,7 +1,7 @@
 """What the carrier reports, applied once and forwards only: the event, the call, the slot and the prospect together."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -50,6 +50,9 @@ async def apply_event(
 ) -> Applied:
     """Record a report and let it move the call. The same report again (by ``dedupe``) changes nothing."""
     call = await _locked(session, call_id)
+    if call.redacted:
+        # What was forgotten on purpose is not told again by a report that came late.
+        event, payload = replace(event, recording_url=None), {}
     if not await _record(session, call, event, payload, dedupe):
         return _untouched(call)
     match fit(CallState(call.state), call.carrier_call_id, event):
@@ -168,7 +171,8 @@ def _ending(call: Row[Any], event: CarrierEvent) -> Ending:
 async def _locked(session: AsyncSession, call_id: UUID) -> Row[Any]:
     sql = """
         SELECT c.id, c.workspace_id, c.campaign_id, c.state, c.carrier_call_id, c.answered_by, c.message_played,
-            c.hang_up_at, c.cancel_reason, m.settings
+            c.hang_up_at, c.cancel_reason, m.settings,
+            c.state IN ('ended', 'deferred') AND c.from_phone IS NULL AND c.to_phone IS NULL AS redacted
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id WHERE c.id = :id FOR NO KEY UPDATE OF c"""
     call = await one(session, sql, {"id": call_id})
     if call is None:

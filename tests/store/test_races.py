@@ -11,10 +11,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepActivities, SweepRequest, Swept
-from dialer.domain.carrier_events import CarrierStatus
+from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
 from dialer.domain.dispositions import Disposition
 from dialer.domain.timing import Timing
 from dialer.store import control
+from dialer.store.call_reads import redact
+from dialer.store.callbacks import apply_event
 from dialer.store.campaign_ends import hold_never_open
 from dialer.store.database import Database
 from dialer.store.dialing import Saved, ask_to_cancel, save_accepted, save_unknown
@@ -303,3 +305,26 @@ async def test_what_the_carrier_said_outlives_a_lost_connection_to_the_database(
         call = await at.call(call_id)
         assert [known["sid"] for known in await at.ledger()] == ([call.carrier_call_id] if mishap is None else [])
     assert (call.state, call.disposition) == (state, disposition)
+
+
+async def test_what_arrives_after_a_call_was_redacted_tells_nothing_personal_again(database: Database) -> None:
+    line = await make_line(database, people=1)
+    call_id = (await claim_one(line)).call_id
+    await gate(line, call_id)
+    await tell(line, report(call_id, CarrierStatus.COMPLETED, duration_seconds=30))
+    async with database.transaction(line.workspace_id) as session:
+        assert await redact(session, call_id)
+    recorded = CarrierEvent(
+        call_id=call_id,
+        carrier_call_id=sid_of(call_id),
+        kind="recording",
+        account_sid="AC0",
+        recording_url="https://carrier.example/recording",
+    )
+    async with database.transaction(line.workspace_id) as session:
+        payload = {"RecordingUrl": recorded.recording_url}
+        await apply_event(session, call_id, recorded, payload=payload, dedupe="late", timing=TIMING)
+    assert (await call_row(line, call_id)).recording_url is None
+    events = await line.read("SELECT kind, payload FROM call_events")
+    assert {event.kind for event in events} == {"status", "recording"}
+    assert [event.payload for event in events] == [{}, {}]
