@@ -88,7 +88,9 @@ class SweepActivities:
             logger.error("the newest call is %d, it was %d: database restored, all paused", mark, request.high_water)
             for campaign_id in paused:
                 await self._workflows.nudge_campaign(campaign_id)
-            return Swept(high_water=request.high_water, restored=True)
+            # Nothing is repaired, since what was claimed then may have been dialed since; but calls still end.
+            reconciled = await self._watch_until(until)
+            return Swept(high_water=request.high_water, restored=True, reconciled=reconciled)
         # First, since repairs may take a while, and nobody else watches.
         reconciled = await self._watch_once()
         deferred = await self._defer_expired()
@@ -99,12 +101,18 @@ class SweepActivities:
             await delete_old_pieces(session)
             await fail_abandoned_uploads(session)
             await forget_old(session)
-        while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(self._timing.watch_s)
-            reconciled += await self._watch_once()
+        reconciled += await self._watch_until(until)
         return Swept(
             high_water=mark, deferred=deferred, reconciled=reconciled, orphans=orphans, tallies_repaired=repaired
         )
+
+    async def _watch_until(self, until: float) -> int:
+        """Look once, and then every second; how many calls were looked at."""
+        looked = await self._watch_once()
+        while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(self._timing.watch_s)
+            looked += await self._watch_once()
+        return looked
 
     async def _watch_once(self) -> int:
         """Calls to end at the carrier, and calls past their deadline; how many were looked at."""
@@ -194,10 +202,17 @@ class SweepActivities:
         async with self._database.transaction_over_all() as session:
             campaigns = await sweeps.open_campaigns(session)
             imports = await sweeps.open_imports(session)
-        for row in campaigns:
-            await self._workflows.start_campaign(row.workspace_id, row.id, row.name)
-            if await self._overslept(row):
-                await self._wake(row.id, always=True)
+        slots = asyncio.Semaphore(CONCURRENT_LOOKS)
+
+        async def restart(row: Row[Any]) -> None:
+            async with slots:
+                await self._workflows.start_campaign(row.workspace_id, row.id, row.name)
+                if await self._overslept(row):
+                    await self._wake(row.id, always=True)
+
+        async with asyncio.TaskGroup() as group:
+            for row in campaigns:
+                group.create_task(restart(row))
         for row in imports:
             await self._workflows.start_import(row.workspace_id, row.id, row.campaign_id)
 

@@ -328,3 +328,16 @@ async def test_what_arrives_after_a_call_was_redacted_tells_nothing_personal_aga
     events = await line.read("SELECT kind, payload FROM call_events")
     assert {event.kind for event in events} == {"status", "recording"}
     assert [event.payload for event in events] == [{}, {}]
+
+
+async def test_calls_still_end_after_the_database_was_restored(database: Database, workflows: Recorder) -> None:
+    async with scene(database, workflows) as at:
+        call_id = await at.claim_at(kind="busy")
+        await at.place(call_id)
+        await at.town.until_over((await at.call(call_id)).carrier_call_id)
+        await at.line.run("UPDATE calls SET deadline_at = dialer_now() WHERE campaign_id = :c")
+        activities = SweepActivities(database, at.carriers, workflows, timing=TIMING, watch=False)
+        swept = await run(activities.sweep, SweepRequest(high_water=10**9))
+        assert (swept.restored, swept.high_water) == (True, 10**9)
+        assert (await at.call(call_id)).disposition == "busy"
+        assert (await at.campaign()).status == "paused"
