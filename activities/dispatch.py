@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.heartbeats import heartbeats
 from activities.ports import CallToStart, Workflows
 from activities.wakeups import Wakeups
 from dialer.domain.call_results import moment
@@ -83,6 +84,10 @@ class DispatchActivities:
     @activity.defn
     async def dispatch(self, ref: CampaignRef) -> Leg:
         """Claim and start calls until the leg's time is up or nobody can be called now."""
+        async with heartbeats():
+            return await self._leg(ref)
+
+    async def _leg(self, ref: CampaignRef) -> Leg:
         workspace_id, campaign_id = UUID(ref.workspace_id), UUID(ref.campaign_id)
         ends = asyncio.get_running_loop().time() + self._timing.leg_s
         claimed = 0
@@ -90,7 +95,6 @@ class DispatchActivities:
             await start_leg(session, campaign_id)
         with self._wakeups.listen(campaign_id) as woken:
             while True:
-                activity.heartbeat()
                 step = await self._step(workspace_id, campaign_id)
                 claimed += len(step.calls)
                 if step.finished:

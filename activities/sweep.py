@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.heartbeats import heartbeats
 from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
 from dialer.carriers.base import CallNotFound, CarrierError
@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 CONCURRENT_LOOKS = 10
 #: What rings is ended so long before its window closes: a look comes every second, and fewer between two sweeps.
 CLOSING = timedelta(seconds=5)
-HEARTBEAT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,19 +271,3 @@ class SweepActivities:
             idle = await wake(session, campaign_id)
         if idle or always:
             await self._workflows.nudge_campaign(campaign_id)
-
-
-@asynccontextmanager
-async def heartbeats() -> AsyncGenerator[None]:
-    """Tell Temporal every two seconds that this process lives, however long one statement or one carrier takes."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.dispatch import CampaignRef, DispatchActivities
 from activities.sweep import SweepActivities, SweepRequest, Swept
+from activities.wakeups import Wakeups
 from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
 from dialer.domain.dispositions import Disposition
 from dialer.domain.timing import Timing
@@ -341,3 +344,21 @@ async def test_calls_still_end_after_the_database_was_restored(database: Databas
         assert (swept.restored, swept.high_water) == (True, 10**9)
         assert (await at.call(call_id)).disposition == "busy"
         assert (await at.campaign()).status == "paused"
+
+
+async def test_a_leg_that_waits_for_a_lock_does_not_look_dead(
+    database: Database, database_url: str, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=1)
+    environment = ActivityEnvironment()
+    beats: asyncio.Queue[None] = asyncio.Queue()
+    environment.on_heartbeat = lambda *_: beats.put_nowait(None)
+    activities = DispatchActivities(database, workflows, Wakeups(database_url), timing=Timing(leg_s=0))
+    ref = CampaignRef(workspace_id=str(line.workspace_id), campaign_id=str(line.campaign_id))
+    async with database.transaction(line.workspace_id) as session:
+        await session.execute(text("SELECT 1 FROM workspaces FOR UPDATE"))
+        leg = asyncio.create_task(environment.run(activities.dispatch, ref))
+        for _ in range(2):
+            await asyncio.wait_for(beats.get(), 5)
+        assert not leg.done()
+    assert (await leg).claimed == 1
