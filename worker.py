@@ -50,7 +50,8 @@ ROLES = {
 #: Longer means that a killed worker's workflows wait so long before another takes them.
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=3)
 GRACE = timedelta(seconds=30)
-DISPATCH_SLOTS = 500
+#: Five hundred legs, and room for the sweep and for what people ask by signal.
+DISPATCH_SLOTS = 520
 DIAL_SLOTS = 300
 BULK_SLOTS = 2
 
