@@ -15,7 +15,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from temporalio.client import Client
 
-from api import problems
+from api import docs_pages, problems
 from api.metrics import Metrics
 from api.middleware import RequestContext
 from api.operations.services import Services
@@ -55,6 +55,8 @@ def create_app(services: Services) -> FastAPI:
         title="Dialer",
         version=metadata.version("dialer"),
         description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         separate_input_output_schemas=False,
     )
@@ -62,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.rates = Rates()
     app.state.metrics = Metrics()
     problems.install(app)
+    docs_pages.install(app)
     # Routes are tried in this order, and callbacks are most of the traffic.
     app.include_router(carriers.router, prefix="/api/v1", responses=problems.responses(422))
     app.include_router(health.router)

@@ -1,5 +1,6 @@
 """The description of the API is valid, complete and has examples."""
 
+import re
 from typing import Any
 
 import pytest
@@ -101,7 +102,12 @@ async def test_a_patch_shows_no_defaults(document: dict[str, Any]):
 
 async def test_the_pages_of_the_documentation_are_served(api: Api):
     for path in ("/docs", "/redoc"):
-        assert (await api.http.get(path)).status_code == 200
+        page = await api.http.get(path)
+        assert page.status_code == 200
+        files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert files
+        assert all(file.startswith("/") for file in files), "nothing comes from another server"
+        assert {(await api.http.get(file)).status_code for file in files} == {200}
 
 
 def _parts(path: str) -> list[str]:
