@@ -200,13 +200,13 @@ class DialActivities:
         """Our own settings keep every call of the campaign from leaving, until a person mends them."""
         if gate.campaign_id is not None:
             await self._pause(gate.workspace_id, gate.campaign_id, PausedReason.CARRIER_CONFIGURATION, reason)
-        return await self._give_back(call_id, gate, reason)
+        return await self._give_back(call_id, gate, reason, paused=True)
 
-    async def _give_back(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
+    async def _give_back(self, call_id: UUID, gate: GatePassed, reason: str, *, paused: bool = False) -> PlacedCall:
         """Nobody's phone rang, certainly: the request did not leave, or the carrier did nothing with it."""
         timing, dialing = self._timing, CallState.DIALING
         await self._save(gate.workspace_id, lambda session: defer(session, call_id, reason, timing, state=dialing))
-        await self._wake_of(gate.workspace_id, call_id)
+        await self._wake_of(gate.workspace_id, call_id, paused=paused)
         return await self._over(gate.workspace_id, call_id)
 
     async def _refused(self, call_id: UUID, gate: GatePassed, refusal: Refused) -> PlacedCall:
@@ -225,18 +225,16 @@ class DialActivities:
             reason = PausedReason.CARRIER_ACCOUNT if is_account else PausedReason.CARRIER_CONFIGURATION
             await self._pause(gate.workspace_id, gate.campaign_id, reason, f"refused with code {refusal.code}")
         await self._save(gate.workspace_id, lambda session: end_call(session, call_id, ending, self._timing))
-        await self._wake_of(gate.workspace_id, call_id)
+        await self._wake_of(gate.workspace_id, call_id, paused=pauses)
         return await self._over(gate.workspace_id, call_id)
 
     async def _pause(self, workspace_id: UUID, campaign_id: UUID, reason: PausedReason, why: str) -> None:
         """Before the call ends, so that its prospect is not claimed again in between."""
         try:
-            async with self._database.transaction(workspace_id) as session:
-                await pause(session, campaign_id, reason=reason)
+            await self._save(workspace_id, lambda session: pause(session, campaign_id, reason=reason))
         except StateConflict:
             return
         logger.error("campaign %s paused (%s): %s", campaign_id, reason, why)
-        await self._workflows.nudge_campaign(campaign_id)
 
     async def _save(self, workspace_id: UUID, save: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Save what became of the request, and try again when the database fails: nobody else has heard it.
@@ -260,12 +258,12 @@ class DialActivities:
         async with self._database.transaction(workspace_id) as session:
             return PlacedCall(wait_s=self._timing.reconcile_s, ended=await read_result(session, call_id))
 
-    async def _wake_of(self, workspace_id: UUID, call_id: UUID) -> None:
-        """Somebody else may be called: wake the call's campaign."""
+    async def _wake_of(self, workspace_id: UUID, call_id: UUID, *, paused: bool = False) -> None:
+        """Somebody else may be called, or nobody any more: wake the call's campaign. Last, once all is saved."""
         async with self._database.transaction(workspace_id) as session:
             campaign_id = await campaign_of(session, call_id)
             idle = campaign_id is not None and await wake(session, campaign_id)
-        if campaign_id is not None and idle:
+        if campaign_id is not None and (idle or paused):
             await self._workflows.nudge_campaign(campaign_id)
 
 

@@ -11,6 +11,7 @@ from dialer.domain.call_results import CallEnded
 from dialer.domain.dispositions import Disposition
 from dialer.domain.states import CallState
 from dialer.domain.timing import Timing
+from dialer.sealing import SealBroken
 from dialer.store.callbacks import apply_event, dedupe_key
 from dialer.store.database import Database
 from dialer.store.dialing import (
@@ -39,14 +40,21 @@ class Reconciler:
         self._timing = timing
 
     async def look(self, workspace_id: UUID, call_id: UUID) -> CallEnded | None:
-        """One look. Raises CarrierError by type when the carrier cannot be asked."""
+        """One look. Raises CarrierError, LookupError or SealBroken when the carrier cannot be asked."""
         call = await self._settle_locally(workspace_id, call_id)
         if call is None:
             return await self._ended(workspace_id, call_id)
         if call.state in (CallState.CLAIMED, CallState.DIALING):
             return None
-        carrier = await self._carriers.of(workspace_id, call.carrier_account_id)
-        found = await self._at_carrier(call, carrier)
+        try:
+            carrier = await self._carriers.of(workspace_id, call.carrier_account_id)
+            found = await self._at_carrier(call, carrier)
+        except (CarrierError, LookupError, SealBroken):
+            if not _longer(call, call.gated_at or call.claimed_at, self._timing.last_resort_s):
+                raise
+            logger.error("call %s could not be looked up for hours: it ends as unknown", call_id)
+            await self._give_up(workspace_id, call_id, call)
+            return await self._ended(workspace_id, call_id)
         if found is not None:
             await self._apply(workspace_id, call_id, carrier, found)
         elif self._grace_is_over(call):

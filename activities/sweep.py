@@ -19,9 +19,11 @@ from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
 from dialer.carriers.base import CallNotFound, CarrierError
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.states import PausedReason
 from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
 from dialer.store import sweeps
+from dialer.store.control import StateConflict, pause
 from dialer.store.database import Database
 from dialer.store.dialing import campaign_of, mark_hang_up_sent, push_deadline
 from dialer.store.gates import defer, zones_of
@@ -82,11 +84,9 @@ class SweepActivities:
         async with self._database.transaction_over_all() as session:
             mark = await sweeps.high_water(session)
             restored = mark < request.high_water
-            paused = await sweeps.pause_everything(session) if restored else []
         if restored:
             logger.error("the newest call is %d, it was %d: database restored, all paused", mark, request.high_water)
-            for campaign_id in paused:
-                await self._workflows.nudge_campaign(campaign_id)
+            await self._pause_everything()
             # Nothing is repaired, since what was claimed then may have been dialed since; but calls still end.
             reconciled = await self._watch_until(until)
             return Swept(high_water=request.high_water, restored=True, reconciled=reconciled)
@@ -104,6 +104,18 @@ class SweepActivities:
         return Swept(
             high_water=mark, deferred=deferred, reconciled=reconciled, orphans=orphans, tallies_repaired=repaired
         )
+
+    async def _pause_everything(self) -> None:
+        """One campaign at a time, under its lock, so that no gate that saw it running is under way afterwards."""
+        async with self._database.transaction_over_all() as session:
+            campaigns = await sweeps.callable_campaigns(session)
+        for workspace_id, campaign_id in campaigns:
+            try:
+                async with self._database.transaction(workspace_id) as session:
+                    await pause(session, campaign_id, reason=PausedReason.DATABASE_RESTORED)
+            except StateConflict:
+                continue
+            await self._workflows.nudge_campaign(campaign_id)
 
     async def _watch_until(self, until: float) -> int:
         """Look once, and then every second; how many calls were looked at."""

@@ -34,6 +34,8 @@ class Timing:
     """A call that does not ring this long after its acceptance is cancelled."""
     grace_s: float = 60.0
     """How long an unknown call is looked for at the carrier before it ends as unknown."""
+    last_resort_s: float = 21600.0
+    """A call whose carrier could not be asked for so long ends as unknown: longer than any call lasts."""
     reconcile_s: float = 5.0
     """Between two looks at the carrier for one undecided call."""
     deadline_margin_s: float = 15.0

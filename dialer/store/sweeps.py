@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dialer.domain.states import PausedReason
 from dialer.store.database import one, rows
 from dialer.store.tables.base import LIVE
 
@@ -30,11 +29,10 @@ async def high_water(session: AsyncSession) -> int:
     return 0 if row is None else row.n
 
 
-async def pause_everything(session: AsyncSession) -> list[UUID]:
-    """Pause every campaign that may call; their ids."""
-    sql = """UPDATE campaigns SET status = 'paused', paused_reason = :reason, control_version = control_version + 1,
-             idle_until = NULL WHERE status IN ('running', 'scheduled') RETURNING id"""
-    return [row.id for row in await rows(session, sql, {"reason": PausedReason.DATABASE_RESTORED.value})]
+async def callable_campaigns(session: AsyncSession) -> list[tuple[UUID, UUID]]:
+    """(workspace, campaign) of every campaign that calls, or will."""
+    sql = "SELECT workspace_id, id FROM campaigns WHERE status IN ('running', 'scheduled') ORDER BY id"
+    return [(row.workspace_id, row.id) for row in await rows(session, sql)]
 
 
 async def expired_claims(session: AsyncSession, expiry_s: float) -> list[OwnedCall]:

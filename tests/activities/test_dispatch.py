@@ -187,12 +187,11 @@ async def test_a_campaign_past_its_end_is_completed_and_nobody_is_called(
     assert workflows.calls == []
 
 
-@pytest.mark.parametrize("settings", [{"calling_hours": closed()}, {"keep_open": True}], ids=["closed", "kept open"])
-async def test_no_campaign_sleeps_past_its_end(
-    database: Database, workflows: Recorder, settings: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("kept_open", [False, True], ids=["closed", "kept open"])
+async def test_no_campaign_sleeps_past_its_end(database: Database, workflows: Recorder, kept_open: bool) -> None:
     end = in_hours(1)
-    people = 0 if "keep_open" in settings else 1
+    people = 0 if kept_open else 1
+    settings: dict[str, Any] = {"keep_open": True} if kept_open else {"calling_hours": closed()}
     line = await make_line(database, people=people, settings={**settings, **schedule(end_at=end)})
     ended = await leg(line, workflows)
     assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "its end", moment(end))

@@ -7,6 +7,7 @@ from temporalio.exceptions import ApplicationError
 from dialer.carriers.base import AccountRefused, DialOrder
 from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
 from dialer.domain.timing import Timing
+from dialer.sealing import SealBroken
 from dialer.store.database import Database
 from tests.activities.recorders import Recorder
 from tests.activities.scenes import Scene, scene
@@ -128,3 +129,20 @@ async def test_looks_at_the_same_time_end_a_call_once(database: Database, workfl
         assert others == [first] * 3
         assert (await at.prospect(call_id)).attempts == 1
         assert await at.line.tally("disposition") == {"busy": 1}
+
+
+@pytest.mark.parametrize("error", [LookupError("no such account"), SealBroken("another key")], ids=["gone", "sealed"])
+async def test_a_call_whose_carrier_cannot_be_asked_for_hours_ends_as_unknown(
+    database: Database, workflows: Recorder, error: Exception
+) -> None:
+    async with scene(database, workflows) as at:
+        call_id = await at.claim()
+        await lose_answer(at, call_id)
+        at.carriers.error = error
+        patience = Timing(last_resort_s=3600.0)
+        with pytest.raises(type(error)):
+            await at.reconcile(call_id, patience)
+        sql = "UPDATE calls SET gated_at = gated_at - interval '61 minutes' WHERE id = :id"
+        await at.line.run(sql, id=call_id)
+        ended = await at.reconcile(call_id, patience)
+    assert (ended.state, ended.disposition) == ("ended", "unknown")

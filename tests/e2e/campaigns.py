@@ -12,8 +12,8 @@ from tests.fixtures_stack import Stack
 ALL_DAY = {
     "windows": [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "start": "00:00", "end": "24:00"}],
 }
-#: +1 415 555 01xx and its like in other area codes: reserved for fiction.
-AREAS = (415, 212, 312, 617, 303, 206, 404, 512, 602, 702, 713, 503, 215, 314, 412, 504, 619, 808, 907, 505)
+#: +1 408 555 01xx and its like in other area codes: reserved for fiction. The walk-through of the README uses others.
+AREAS = (408, 212, 312, 617, 303, 206, 404, 512, 602, 702, 713, 503, 215, 314, 412, 504, 619, 808, 907, 505)
 _next = count()
 
 
