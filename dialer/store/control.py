@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
 from dialer.store.campaign_ends import reopen_held
-from dialer.store.database import one
+from dialer.store.database import one, rows
 from dialer.store.locks import hold_campaign
 from dialer.store.tables.base import LIVE
 
@@ -125,9 +125,8 @@ async def complete(session: AsyncSession, campaign_id: UUID, reason: CompletedRe
 async def mark_for_hang_up(session: AsyncSession, campaign_id: UUID) -> int:
     """Ask that the campaign's live calls be ended; whoever learns a call's carrier id acts on it."""
     sql = f"""UPDATE calls SET hang_up_at = coalesce(hang_up_at, dialer_now()), cancel_reason = coalesce(cancel_reason,
-              'hang_up') WHERE campaign_id = :id AND {LIVE}"""
-    result = await session.execute(text(sql), {"id": campaign_id})
-    return result.rowcount  # type: ignore[attr-defined, no-any-return]
+              'hang_up') WHERE campaign_id = :id AND {LIVE} RETURNING id"""
+    return len(await rows(session, sql, {"id": campaign_id}))
 
 
 async def count_undecided(session: AsyncSession, campaign_id: UUID) -> int:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dialer.store.database import one
+from dialer.store.database import one, rows
 
 KEPT = "24 hours"
 
@@ -79,6 +79,5 @@ async def release(session: AsyncSession, workspace_id: UUID, key: str) -> None:
 
 async def forget_old(session: AsyncSession) -> int:
     """Delete what is older than a day; how many."""
-    sql = f"DELETE FROM idempotency_keys WHERE created_at < dialer_now() - interval '{KEPT}'"
-    result = await session.execute(text(sql))
-    return result.rowcount  # type: ignore[attr-defined, no-any-return]
+    sql = f"DELETE FROM idempotency_keys WHERE created_at < dialer_now() - interval '{KEPT}' RETURNING 1"
+    return len(await rows(session, sql))

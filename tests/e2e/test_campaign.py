@@ -1,6 +1,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -115,10 +118,6 @@ def test_pause_resume_and_stop_work_from_temporal_with_empty_and_junk_arguments(
 
 def signal_campaign(stack: Stack, campaign_id: str, name: str, argument: str | None) -> None:
     """What ``temporal workflow signal`` does."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
     command = [str(Path(sys.executable).parent / "temporal"), "workflow", "signal", "--address"]
     command += [stack.described["temporal_address"], "--workflow-id", f"campaign-{campaign_id}", "--name", name]
     if argument is not None:
