@@ -79,7 +79,7 @@ async def test_calls_are_filtered_by_status_and_times():
         busy = await it.place()
         await it.customer.until_ended()
         await it.behave(calls_per_second=0.01)
-        await it.place()
+        await it.place(to="+12025550125")
         queued = await it.place(to="+12025550124")
         assert [c.sid for c in await it.sdk.calls.list_async(status="busy")] == [busy.sid]
         assert queued.sid in [c.sid for c in await it.sdk.calls.list_async(status="queued")]
