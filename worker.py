@@ -120,7 +120,7 @@ def dial_worker(parts: Parts) -> Worker:
         parts.carriers,
         parts.workflows,
         timing=settings.timing,
-        public_url=settings.public_url,
+        public_url=settings.callback_url,
     )
     return Worker(
         parts.client,

@@ -204,6 +204,7 @@ class DialActivities:
 
     async def _give_back(self, call_id: UUID, gate: GatePassed, reason: str, *, paused: bool = False) -> PlacedCall:
         """Nobody's phone rang, certainly: the request did not leave, or the carrier did nothing with it."""
+        logger.warning("call %s was not dialed: %s", call_id, reason)
         timing, dialing = self._timing, CallState.DIALING
         await self._save(gate.workspace_id, lambda session: defer(session, call_id, reason, timing, state=dialing))
         await self._wake_of(gate.workspace_id, call_id, paused=paused)

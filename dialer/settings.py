@@ -11,6 +11,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -112,6 +113,24 @@ class Settings(BaseSettings):
     def simulated(self) -> bool:
         """True when calls go to a simulator and no public HTTPS address is needed."""
         return self.twilio_base_url is not None
+
+    @property
+    def callback_url(self) -> str | None:
+        """Where the carrier can reach us with its reports; None when it cannot, and then nothing is dialed.
+
+        A simulator reaches any address, Twilio only a public one by HTTPS.
+        """
+        return self.public_url if self.simulated or is_public(self.public_url) else None
+
+
+def is_public(url: str | None) -> bool:
+    """True for an ``https`` address that may be reachable from outside."""
+    if url is None:
+        return False
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    inside = ("127.", "10.", "192.168.", "0.", "169.254.")
+    return parts.scheme == "https" and "." in host and not host.startswith(inside)
 
 
 def timing_from(environment: Mapping[str, str]) -> Timing:

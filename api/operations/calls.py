@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
-from api.operations.campaign_settings import agent_problem, checked_numbers
+from api.operations.campaign_settings import agent_problem, checked_numbers, no_public_url
 from api.operations.errors import Conflict, Invalid, NotFound, Unavailable, invalid
 from api.operations.explain import gate_out
 from api.operations.hang_ups import hang_up_at_carrier
@@ -91,6 +91,8 @@ async def redact_call(services: Services, actor: Actor, call_id: UUID) -> None:
 
 async def start_call(services: Services, actor: Actor, given: CallIn) -> CallStarted:
     """One call now. Raises Invalid; Conflict with the gates when it may not be made now."""
+    if services.settings.callback_url is None:
+        raise Invalid([no_public_url()])
     async with services.database.transaction(actor.workspace_id) as session:
         wanted = await _wanted(session, actor, given)
         try:

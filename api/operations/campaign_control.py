@@ -7,12 +7,11 @@ call that had passed its gate before has its answer from the carrier.
 import asyncio
 import logging
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
-from api.operations.campaign_settings import agent_problem, never_opens, opens
+from api.operations.campaign_settings import agent_problem, never_opens, no_public_url, opens
 from api.operations.campaigns import find_campaign
 from api.operations.errors import Conflict, FieldError, Invalid
 from api.operations.services import Services
@@ -128,25 +127,9 @@ async def _reasons_against(services: Services, session: AsyncSession, row: dict[
     zones = [None] if rules.hours.zone != PROSPECT_ZONE else [ZoneSet.parse(key) for key in zone_sets if key]
     if zones and not importing and not any(opens(rules, each, now, timing) for each in zones):
         reasons.append(never_opens())
-    if not services.settings.simulated and not _is_public(services.settings.public_url):
-        reasons.append(
-            _reason(
-                "public_url",
-                "no_public_url",
-                "The carrier must reach this installation: set DIALER_PUBLIC_URL to a public https:// address",
-            )
-        )
+    if services.settings.callback_url is None:
+        reasons.append(no_public_url())
     return reasons
-
-
-def _is_public(url: str | None) -> bool:
-    if url is None:
-        return False
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return (
-        parts.scheme == "https" and "." in host and not host.startswith(("127.", "10.", "192.168.", "0.", "169.254."))
-    )
 
 
 def _reason(field: str, code: str, message: str) -> FieldError:

@@ -80,3 +80,12 @@ def opens(rules: CampaignRules, zones: ZoneSet | None, now: datetime, timing: Ti
     begin = max(now, rules.start_at or now).astimezone(UTC)
     opening = hours.next_open(begin, timedelta(seconds=timing.window_margin_s), zones)
     return opening is not None and (rules.end_at is None or opening < rules.end_at)
+
+
+def no_public_url() -> FieldError:
+    """Nobody would tell us how a call ends."""
+    return FieldError(
+        field="public_url",
+        code="no_public_url",
+        message="The carrier must reach this installation: set DIALER_PUBLIC_URL to a public https:// address",
+    )

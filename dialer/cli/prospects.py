@@ -33,6 +33,8 @@ def upload(
         done = upload_and_follow(api, campaign, file, options=options, tell=tell)
     counts = ", ".join(f"{done[name]} {name}" for name in ("created", "updated", "skipped", "failed"))
     output().print(f"{done['rows_read']} rows: {counts} ({done['status']})")
+    if done["error"]:
+        output().print(f"{done['error']['message']}. {done['error']['suggestion'] or ''}")
     if done["failed"]:
         output().print(f"what is wrong with each: {api.url}/api/v1/imports/{done['id']}/errors", soft_wrap=True)
     if done["status"] != "completed":

@@ -87,3 +87,22 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_delay_that_is_misspelt_or_senseless_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="DIALER_TIMING"):
         timing_from(environment)
+
+
+@pytest.mark.parametrize(
+    ("carrier", "public", "reachable"),
+    [
+        ("http://127.0.0.1:8601", "http://127.0.0.1:8600", True),
+        (None, "https://dialer.example.com", True),
+        (None, "http://dialer.example.com", False),
+        (None, "http://127.0.0.1:8600", False),
+        (None, "https://127.0.0.1:8600", False),
+        (None, "https://localhost", False),
+        (None, None, False),
+    ],
+)
+def test_only_a_simulator_reaches_an_address_that_is_not_public(
+    carrier: str | None, public: str | None, reachable: bool
+) -> None:
+    settings = Settings(database_url=URL, twilio_base_url=carrier, public_url=public)
+    assert settings.callback_url == (public if reachable else None)
