@@ -107,6 +107,8 @@ async def _settled(services: Services, actor: Actor, campaign_id: Any) -> Contro
             if undecided == 0 or loop.time() >= deadline:
                 row = await find_campaign(session, str(campaign_id))
                 live = await control.count_live(session, campaign_id)
+                if undecided == 0 and row["status"] in (CampaignStatus.PAUSED, CampaignStatus.STOPPED):
+                    await control.mark_settled(session, campaign_id)
                 return ControlOut(status=row["status"], calls_in_flight=live, undecided=undecided or None)
         await asyncio.sleep(_LOOK_S)
 

@@ -19,7 +19,7 @@ from dialer.domain.actors import Actor
 from dialer.domain.phones import PhoneRefused, parse_phone
 from dialer.store import catalog, pages, prospect_reads
 from dialer.store.catalog import read
-from dialer.store.suppressing import count_undecided_for_phone, suppress, unsuppress
+from dialer.store.suppressing import count_undecided_for_phone, mark_settled, suppress, unsuppress
 from dialer.store.tables import Suppression, Workspace
 
 _LOOK_S = 0.1
@@ -70,7 +70,7 @@ async def add_suppression(services: Services, actor: Actor, given: SuppressionIn
             created_by=actor.principal,
         )
         entry = dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
-    undecided = await _settled(services, actor, phone)
+    undecided = await _settled(services, actor, phone, row.id)
     return SuppressionOut.model_validate({**entry, "undecided": undecided or None}), new
 
 
@@ -117,12 +117,14 @@ async def check_phone(
     )
 
 
-async def _settled(services: Services, actor: Actor, phone: str) -> int:
+async def _settled(services: Services, actor: Actor, phone: str, suppression_id: UUID) -> int:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + services.settings.timing.undecided_s
     while True:
         async with services.database.transaction(actor.workspace_id) as session:
             undecided = await count_undecided_for_phone(session, actor.workspace_id, phone)
+            if undecided == 0:
+                await mark_settled(session, suppression_id)
         if undecided == 0 or loop.time() >= deadline:
             return undecided
         await asyncio.sleep(_LOOK_S)

@@ -137,6 +137,16 @@ async def count_undecided(session: AsyncSession, campaign_id: UUID) -> int:
     return 0 if row is None else row.n
 
 
+async def mark_settled(session: AsyncSession, campaign_id: UUID) -> None:
+    """Nobody whom an earlier gate let through is undecided any more: the newest change is in force at the carrier too.
+
+    Once per change, for whoever judges the calls later.
+    """
+    newest = "SELECT id FROM changes WHERE subject = 'campaign' AND subject_id = :id ORDER BY at DESC, id DESC LIMIT 1"
+    sql = f"UPDATE changes SET settled_at = dialer_now() WHERE settled_at IS NULL AND id = ({newest})"
+    await session.execute(text(sql), {"id": campaign_id})
+
+
 async def count_live(session: AsyncSession, campaign_id: UUID) -> int:
     """Calls that hold a slot."""
     row = await one(session, f"SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {LIVE}", {"id": campaign_id})

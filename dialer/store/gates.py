@@ -60,10 +60,12 @@ async def pass_gate(session: AsyncSession, call_id: UUID, timing: Timing) -> Gat
         await defer(session, call_id, reason, timing)
         return GateClosed(reason=reason, touched=True)
     sql = """
-        UPDATE calls SET state = 'dialing', gated_at = dialer_now(), dialed_at = dialer_now(),
+        UPDATE calls SET state = 'dialing', gated_at = dialer_now(), dialed_at = dialer_now(), zone_set = :zones,
             deadline_at = dialer_now() + make_interval(secs => :undecided)
         WHERE id = :id AND state = 'claimed' RETURNING gated_at"""
-    passed = await one(session, sql, {"id": call_id, "undecided": timing.undecided_s})
+    zones = zones_of(row)
+    parameters = {"id": call_id, "undecided": timing.undecided_s, "zones": zones.key if zones is not None else None}
+    passed = await one(session, sql, parameters)
     if passed is None:
         return GateClosed(reason="not_claimed", touched=False)
     return GatePassed(

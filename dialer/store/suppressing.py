@@ -65,3 +65,10 @@ async def count_undecided_for_phone(session: AsyncSession, workspace_id: UUID, p
                 AND c.carrier_call_id IS NULL"""
     row = await one(session, sql, {"workspace": workspace_id, "phone": phone})
     return 0 if row is None else row.n
+
+
+async def mark_settled(session: AsyncSession, suppression_id: UUID) -> None:
+    """No call to the phone that had passed its gate is undecided any more. Once, for whoever judges the calls later."""
+    sql = """UPDATE changes SET settled_at = dialer_now()
+             WHERE subject = 'suppression' AND subject_id = :id AND settled_at IS NULL"""
+    await session.execute(text(sql), {"id": suppression_id})

@@ -5,7 +5,7 @@ from dialer.store.tables.base import Base
 from dialer.store.tables.calls import Call, CallEvent
 from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
-from dialer.store.tables.limits import IdempotencyKey, PaceRow, Suppression, Tally
+from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
 
 __all__ = [
     "Agent",
@@ -16,6 +16,7 @@ __all__ = [
     "Campaign",
     "CampaignNumber",
     "CarrierAccount",
+    "Change",
     "Contact",
     "IdempotencyKey",
     "Import",

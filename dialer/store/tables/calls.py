@@ -41,6 +41,7 @@ class Call(Tenant):
     outcome: Mapped[str | None]
     deferred_reason: Mapped[str | None]
     settings_version: Mapped[int | None]
+    zone_set: Mapped[str | None]
     claimed_at: Mapped[datetime | None]
     gated_at: Mapped[datetime | None]
     dialed_at: Mapped[datetime | None]

@@ -1,11 +1,11 @@
-"""Do-not-call entries, pace, tallies and remembered answers."""
+"""Do-not-call entries, pace, tallies, remembered answers, and what was in force when."""
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, SmallInteger
+from sqlalchemy import ForeignKey, Index, SmallInteger, text
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -61,3 +61,26 @@ class IdempotencyKey(Base):
     headers: Mapped[dict[str, Any] | None]
     body: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Change(Base):
+    """What a call is judged by, from ``at`` on: a campaign's status and rules, a limit, a do-not-call entry.
+
+    Written by triggers. ``facts`` is None once the subject is gone. ``settled_at`` is when a pause, stop or opt-out was
+    answered: no call that had passed its gate before is undecided any more.
+    """
+
+    __tablename__ = "changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    subject: Mapped[str]
+    subject_id: Mapped[UUID]
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    settled_at: Mapped[datetime | None]
+    facts: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (
+        Index("ix_changes_subject", "subject", "subject_id", "at"),
+        Index("ix_changes_workspace_id", "workspace_id", "at"),
+    )
