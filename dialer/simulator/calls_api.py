@@ -50,6 +50,8 @@ class CallsApi:
         if isinstance(planned, int):
             raise ApiError(planned)
         mishap = planned or world.dice.mishap(world.behaviour.faults)
+        if mishap is not None:
+            world.mishaps[mishap] += 1
         if mishap is Mishap.THROTTLED:
             raise ApiError(20429)
         if mishap is Mishap.ERROR_BEFORE:

@@ -2,7 +2,7 @@
 
 GET    /_sim/calls             every accepted create, oldest first
 DELETE /_sim/calls             empty the ledger and the statistics; attempts count from 0 again
-GET    /_sim/stats             counts by status, peaks, callbacks
+GET    /_sim/stats             counts by status, peaks, callbacks, mishaps of requests
 GET    /_sim/behaviour         all knobs (see ``Behaviour``)
 PUT    /_sim/behaviour         some knobs; those left out stay
 GET    /_sim/phones            the scripted phones
@@ -86,6 +86,7 @@ class ControlApi:
         """Empty the ledger and the statistics."""
         forgotten = self._world.ledger.clear()
         self._world.sender.counts.clear()
+        self._world.mishaps.clear()
         return JSONResponse({"deleted": forgotten})
 
     async def stats(self, request: Request) -> Response:
@@ -107,6 +108,7 @@ class ControlApi:
                 "peak_creates_per_second": ledger.creates.peak,
                 "peak_dials_per_second": ledger.dials.peak,
                 "warnings": warnings,
+                "mishaps": {mishap.value: n for mishap, n in self._world.mishaps.items()},
                 **{f"callbacks_{name}": counts[name] for name in names},
             }
         )

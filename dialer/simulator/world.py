@@ -1,5 +1,6 @@
 """Everything one simulator knows, in one object that its endpoints share."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from dialer.simulator.accounts import Account, Accounts
 from dialer.simulator.behaviour import Behaviour
 from dialer.simulator.callbacks import Sender
 from dialer.simulator.exchange import Exchange
-from dialer.simulator.faults import Dice
+from dialer.simulator.faults import Dice, Mishap
 from dialer.simulator.ledger import Ledger
 from dialer.simulator.scripts import Town
 
@@ -28,6 +29,8 @@ class World:
         self.accounts = Accounts(accounts)
         self.behaviour = behaviour
         self.dice = Dice(behaviour.seed)
+        self.mishaps: Counter[Mishap] = Counter()
+        """What went wrong on purpose with requests that create a call."""
         self.ledger = Ledger()
         self.town = Town()
         self.sender = Sender(lambda: self.behaviour)

@@ -49,6 +49,19 @@ async def test_a_connection_can_close_without_an_answer(error, created):
         assert len(await _sids(it)) == created
 
 
+async def test_what_went_wrong_is_counted_by_kind_until_the_ledger_is_emptied():
+    async with line(faults={"throttled": 1.0}) as it:
+        for _ in range(2):
+            with pytest.raises(TwilioRestException):
+                await it.place()
+        await it.script(create_error="http_503")
+        with pytest.raises(TwilioRestException):
+            await it.place()
+        assert (await it.get("/_sim/stats"))["mishaps"] == {"http_429": 2, "http_503": 1}
+        await it.session.delete(f"{it.url}/_sim/calls")
+        assert (await it.get("/_sim/stats"))["mishaps"] == {}
+
+
 async def test_an_answer_can_come_after_the_client_gave_up():
     async with line(faults={"slow_answer": 1.0}, slow_answer_s=5) as it:
         form = {"To": PERSON, "From": CALLER, "Twiml": "<Response/>"}
