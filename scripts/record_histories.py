@@ -17,18 +17,23 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from tests.replay.branches import BRANCHES, recording_server
+from tests.replay.branches import BRANCHES
+from tests.replay.fingerprints import store
+from tests.replay.recordings import WORKFLOWS, recording_server
 
 HISTORIES = Path("tests/replay/histories")
 
 
 async def record(names: Sequence[str]) -> None:
-    """Run the branches one after the other and write what they leave."""
+    """Run the branches one after the other and write what they leave, with its fingerprint."""
     async with recording_server() as environment:
         for name in names:
-            for path in await record_branch(environment, name):
-                sys.stdout.write(f"{path}\n")
+            written = await record_branch(environment, name)
+            await store([path.stem for path in written], WORKFLOWS, SandboxedWorkflowRunner())
+            sys.stdout.writelines(f"{path}\n" for path in written)
+            sys.stdout.flush()
 
 
 async def record_branch(environment: WorkflowEnvironment, name: str) -> list[Path]:
