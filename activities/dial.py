@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -28,6 +27,7 @@ from dialer.carriers.base import (
     Refused,
 )
 from dialer.carriers.twilio import digits_for_extension
+from dialer.clock import steady_seconds
 from dialer.domain.call_results import CallEnded
 from dialer.domain.dispositions import CONFIGURATION_CODES, Disposition, disposition_of_refusal, refusal_pauses_campaign
 from dialer.domain.states import CallState, PausedReason
@@ -38,7 +38,7 @@ from dialer.store.database import Database, is_transient
 from dialer.store.dialing import Saved, ask_to_cancel, campaign_of, mark_hang_up_sent, save_accepted, save_unknown
 from dialer.store.endings import Ending, end_call, read_result
 from dialer.store.gates import GateClosed, GatePassed, defer, pass_gate
-from dialer.store.turns import take_turn
+from dialer.store.turns import Turn, take_turn
 from dialer.store.waking import wake
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 #: Between two tries to save what the carrier answered. After the last one the call is reconciled.
 SAVE_AGAIN_S = (0.1, 0.5, 2.0)
+DATABASE_FAILED = (DBAPIError, PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,10 @@ class PlacedCall:
 
 class GateTooOld(Exception):
     """The process was frozen between its gate and the request: what the gate saw may be true no longer."""
+
+
+class TurnMissed(Exception):
+    """The moment for the request has passed: sent now, it would leave together with others."""
 
 
 class DialActivities:
@@ -100,8 +105,10 @@ class DialActivities:
         again.
         """
         workspace_id, call_id = call.ids
-        if not await self._take_turn(workspace_id, call_id):
+        turn = await self._take_turn(workspace_id, call_id)
+        if turn is None:
             return await self._over(workspace_id, call_id)
+        # The gate comes before the turn's moment, so that its transaction does not delay the request.
         began = steady_seconds()
         async with self._database.transaction(workspace_id) as session:
             gate = await pass_gate(session, call_id, self._timing)
@@ -109,7 +116,7 @@ class DialActivities:
             if gate.touched:
                 await self._wake_of(workspace_id, call_id)
             return await self._over(workspace_id, call_id)
-        return await self._dial(call_id, gate, began)
+        return await self._dial(call_id, gate, began, turn)
 
     @activity.defn
     async def reconcile_call(self, call: CallRef) -> CallEnded:
@@ -121,19 +128,28 @@ class DialActivities:
         await self._wake_of(workspace_id, call_id)
         return ended
 
-    async def _take_turn(self, workspace_id: UUID, call_id: UUID) -> bool:
+    async def _take_turn(self, workspace_id: UUID, call_id: UUID) -> Turn | None:
+        timing = self._timing
         async with self._database.transaction(workspace_id) as session:
-            turn = await take_turn(session, call_id, self._timing.turn_s)
-            deferred = turn.wait_s is None and await defer(session, call_id, "pace", self._timing)
+            lead_s = timing.turn_lead_s
+            turn = await take_turn(session, call_id, within_s=timing.turn_s + lead_s, lead_s=lead_s)
+            deferred = turn is None and await defer(session, call_id, "pace", timing)
         if deferred:
             await self._wake_of(workspace_id, call_id)
-        if turn.wait_s is None:
-            return False
-        if turn.wait_s > 0:
-            await asyncio.sleep(turn.wait_s)
-        return True
+        return turn
 
-    async def _dial(self, call_id: UUID, gate: GatePassed, gate_began: float) -> PlacedCall:
+    async def _another_turn(self, workspace_id: UUID, call_id: UUID, within_s: float) -> Turn:
+        """For a call that has missed its turn and may still be dialed. Raises GateTooOld when there is none in time."""
+        try:
+            async with self._database.transaction(workspace_id) as session:
+                turn = await take_turn(session, call_id, within_s=within_s, state=CallState.DIALING)
+        except DATABASE_FAILED:
+            turn = None
+        if turn is None:
+            raise GateTooOld
+        return turn
+
+    async def _dial(self, call_id: UUID, gate: GatePassed, gate_began: float, turn: Turn) -> PlacedCall:
         if self._public_url is None:
             # No callback could reach us. A launch is refused then; this is for what was launched before.
             return await self._cannot_dial(call_id, gate, "no_public_url")
@@ -141,24 +157,11 @@ class DialActivities:
             carrier = await self._carriers.of(gate.workspace_id, gate.carrier_account_id)
         except (LookupError, SealBroken):
             return await self._cannot_dial(call_id, gate, "no_carrier")
-        order = DialOrder(
-            call_id=call_id,
-            to=gate.to_phone,
-            from_=gate.from_phone,
-            ring_timeout_s=gate.rules.ring_timeout_s,
-            max_call_s=gate.rules.max_call_s,
-            callback_base_url=self._public_url,
-            answering_machine=gate.rules.answering_machine.value,
-            send_digits=digits_for_extension(gate.extension) if gate.extension else None,
-            record=gate.rules.record,
-        )
-
-        def may_still_dial() -> None:
-            if steady_seconds() - gate_began > self._timing.gate_age_s:
-                raise GateTooOld
-
+        except DATABASE_FAILED:
+            return await self._give_back(call_id, gate, "database_failed")
+        order = self._order(call_id, gate, self._public_url)
         try:
-            placed = await carrier.place(order, may_still_dial)
+            placed = await self._place(carrier, order, gate, gate_began, turn)
         except (GateTooOld, NotProcessed) as error:
             reason = "gate_too_old" if isinstance(error, GateTooOld) else "not_processed"
             return await self._give_back(call_id, gate, reason)
@@ -168,6 +171,44 @@ class DialActivities:
             await self._save(gate.workspace_id, lambda session: save_unknown(session, call_id, self._timing))
             return PlacedCall(wait_s=self._timing.reconcile_s)
         return await self._accepted(call_id, gate, carrier, placed)
+
+    def _order(self, call_id: UUID, gate: GatePassed, public_url: str) -> DialOrder:
+        return DialOrder(
+            call_id=call_id,
+            to=gate.to_phone,
+            from_=gate.from_phone,
+            ring_timeout_s=gate.rules.ring_timeout_s,
+            max_call_s=gate.rules.max_call_s,
+            callback_base_url=public_url,
+            answering_machine=gate.rules.answering_machine.value,
+            send_digits=digits_for_extension(gate.extension) if gate.extension else None,
+            record=gate.rules.record,
+        )
+
+    async def _place(
+        self, carrier: Carrier, order: DialOrder, gate: GatePassed, gate_began: float, turn: Turn
+    ) -> Placed:
+        """One request, at its turn's moment. A turn that is missed, on a busy machine, costs another turn and no call.
+
+        Raises GateTooOld when nothing was sent, and what ``Carrier.place`` raises.
+        """
+        timing = self._timing
+        while True:
+            at = turn.at
+
+            def may_still_dial(at: float = at) -> None:
+                now = steady_seconds()
+                if now - gate_began > timing.gate_age_s:
+                    raise GateTooOld
+                if now - at > timing.turn_slack_s:
+                    raise TurnMissed
+
+            await asyncio.sleep(max(at - steady_seconds(), 0.0))
+            try:
+                return await carrier.place(order, may_still_dial)
+            except TurnMissed:
+                left = timing.gate_age_s - (steady_seconds() - gate_began)
+                turn = await self._another_turn(gate.workspace_id, order.call_id, left)
 
     async def _accepted(self, call_id: UUID, gate: GatePassed, carrier: Carrier, placed: Placed) -> PlacedCall:
         async def save(session: AsyncSession) -> tuple[Saved, bool]:
@@ -246,7 +287,7 @@ class DialActivities:
             try:
                 async with self._database.transaction(workspace_id) as session:
                     return await save(session)
-            except (DBAPIError, PoolTimeout) as error:
+            except DATABASE_FAILED as error:
                 if isinstance(error, DBAPIError) and not is_transient(error):
                     raise
                 logger.warning("the carrier's answer could not be saved (%s): once more", type(error).__name__)
@@ -266,8 +307,3 @@ class DialActivities:
             idle = campaign_id is not None and await wake(session, campaign_id)
         if campaign_id is not None and (idle or paused):
             await self._workflows.nudge_campaign(campaign_id)
-
-
-def steady_seconds() -> float:
-    """A clock that nobody sets, and that goes on while the process or the machine is frozen."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -4,6 +4,7 @@ Tests and demonstrations live through a change to daylight-saving time or a clos
 every process with the same offset; SQL has the same clock as ``dialer_now()``.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -53,3 +54,8 @@ def format_offset(offset: timedelta) -> str:
     size = abs(offset)
     whole = size.days * 86_400 + size.seconds
     return f"{sign}PT{whole}.{size.microseconds:06d}S"
+
+
+def steady_seconds() -> float:
+    """A clock that nobody sets, and that goes on while the process or the machine is frozen."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

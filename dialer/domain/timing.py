@@ -1,8 +1,9 @@
 """Every delay of the life of a call, in one place.
 
-All values are seconds. They are promises to each other: the gate's answer is waited for ``undecided_s`` because the
-process checks its gate's age (``gate_age_s``) right before the request and the request itself ends after
-``http_timeout_s``; the activity around both ends after ``place_timeout_s``. Change one, and read the others.
+All values are seconds. They are promises to each other: a gate is passed before its turn comes, so ``turn_s`` is well
+below ``gate_age_s``; the gate's answer is waited for ``undecided_s`` because the process checks its gate's age
+(``gate_age_s``) right before the request and the request itself ends after ``http_timeout_s``; the activity around all
+of it ends after ``place_timeout_s``. Change one, and read the others.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ class Timing:
     """Start-to-close of ``place_call``: longer than everything inside it, so that a timeout means a dead worker."""
     turn_s: float = 1.0
     """The longest wait for a turn on the pace rows; a longer one defers the call."""
+    turn_lead_s: float = 0.1
+    """A turn lies at least so far ahead, so that the gate is passed when its moment comes."""
+    turn_slack_s: float = 0.1
+    """A request that is later than its turn by more takes another turn: late ones would leave together."""
     window_margin_s: float = 30.0
     """A calling window must be open now and for this long."""
     defer_s: float = 5.0

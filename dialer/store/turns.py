@@ -12,21 +12,31 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dialer.clock import steady_seconds
 from dialer.domain.campaign_rules import rules_from_json
+from dialer.domain.states import CallState
 from dialer.store.database import one, rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """Seconds until the call may be dialed; ``None`` when its turn lies too far ahead and none was taken."""
+    """The moment for one request: so many seconds after the pace rows were read, and that on this machine's clock."""
 
-    wait_s: float | None
+    wait_s: float
+    at: float
 
 
-async def take_turn(session: AsyncSession, call_id: UUID, turn_s: float) -> Turn:
-    """Take the next turn on every pace row that bears on the call, if it comes within ``turn_s`` seconds.
+async def take_turn(
+    session: AsyncSession,
+    call_id: UUID,
+    *,
+    within_s: float,
+    lead_s: float = 0.0,
+    state: CallState = CallState.CLAIMED,
+) -> Turn | None:
+    """Take the next turn on every pace row that bears on the call, not before ``lead_s`` and within ``within_s``.
 
-    A call that is no longer claimed takes none.
+    None when the next turn lies further ahead, or the call is no longer in ``state``: then none is taken.
     """
     sql = """
         SELECT c.workspace_id, c.campaign_id, c.carrier_account_id, c.phone_number_id, p.settings,
@@ -36,10 +46,10 @@ async def take_turn(session: AsyncSession, call_id: UUID, turn_s: float) -> Turn
             LEFT JOIN campaigns p ON p.id = c.campaign_id
             LEFT JOIN carrier_accounts a ON a.id = c.carrier_account_id
             LEFT JOIN phone_numbers n ON n.id = c.phone_number_id
-        WHERE c.id = :id AND c.state = 'claimed'"""
-    call = await one(session, sql, {"id": call_id})
+        WHERE c.id = :id AND c.state = :state"""
+    call = await one(session, sql, {"id": call_id, "state": state.value})
     if call is None:
-        return Turn(wait_s=None)
+        return None
     rates = _rates(call)
     scopes, ids, intervals = zip(*((scope, key, 1 / rate) for scope, key, rate in rates), strict=True)
     parameters = {"workspace": call.workspace_id, "scopes": list(scopes), "ids": list(ids)}
@@ -50,16 +60,17 @@ async def take_turn(session: AsyncSession, call_id: UUID, turn_s: float) -> Turn
                  ORDER BY 2, 3 ON CONFLICT DO NOTHING"""
         await session.execute(text(sql), parameters)
         found = await _locked(session, parameters)
-    now = found[0].now
-    begins = max(now, *(row.next_at for row in found))
-    if begins - now > timedelta(seconds=turn_s):
-        return Turn(wait_s=None)
+    read_at, now = steady_seconds(), found[0].now
+    begins = max(now + timedelta(seconds=lead_s), *(row.next_at for row in found))
+    wait_s = (begins - now).total_seconds()
+    if wait_s > within_s:
+        return None
     sql = """UPDATE pace SET next_at = CAST(:begins AS timestamptz) + make_interval(secs => v.seconds)
              FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[]), CAST(:intervals AS float8[])) 
                  AS v(scope, id, seconds)
              WHERE pace.scope = v.scope AND pace.scope_id = v.id"""
     await session.execute(text(sql), {**parameters, "begins": begins, "intervals": list(intervals)})
-    return Turn(wait_s=(begins - now).total_seconds())
+    return Turn(wait_s=wait_s, at=read_at + wait_s)
 
 
 def _rates(call: Row[Any]) -> list[tuple[str, UUID, float]]:
