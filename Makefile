@@ -7,7 +7,7 @@ TESTED := $(SOURCES) tests
 PIP := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo up test check format lock clean
+.PHONY: help setup demo up test chaos check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -44,6 +44,10 @@ up: setup ## Run everything here until Ctrl-C, data in ~/.dialer
 
 test: setup ## Run all tests (ARGS="-k busy" for some)
 	@$(RUN)/python -m pytest $(ARGS)
+
+SEEDS := 1-3
+chaos: setup ## Break the running stack on purpose and judge it (SEEDS=1-30)
+	@$(RUN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
 
 check: setup ## Lint, types, architecture, migrations, OpenAPI
 	$(RUN)/ruff check $(TESTED)
