@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -39,6 +39,8 @@ from workflows.prospect_import import ProspectImportWorkflow
 from workflows.starts import WorkflowClient
 from workflows.sweep import SweepWorkflow
 
+logger = logging.getLogger("dialer.worker")
+
 WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, SweepWorkflow)
 ROLES = {
     "all": (CONTROL_QUEUE, DIAL_QUEUE, BULK_QUEUE),
@@ -49,7 +51,10 @@ ROLES = {
 }
 #: Longer means that a killed worker's workflows wait so long before another takes them.
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=3)
+#: Longer than the longest activity that must not be cut off, which is a look at the carrier; a supervisor's patience is
+#: longer still (``dialer.stack.parts.WORKER_STOP_S``).
 GRACE = timedelta(seconds=30)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: Five hundred legs, and room for the sweep and for what people ask by signal.
 DISPATCH_SLOTS = 520
 DIAL_SLOTS = 300
@@ -154,17 +159,56 @@ MAKERS = {CONTROL_QUEUE: control_worker, DIAL_QUEUE: dial_worker, BULK_QUEUE: bu
 
 async def run(settings: Settings, queues: Sequence[str]) -> None:
     """Work until SIGTERM or SIGINT, then let what is under way finish."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with connected(settings) as parts, AsyncExitStack() as stack:
+    with told_to_stop() as stopped:
+        began = asyncio.Event()
+        serving = asyncio.create_task(serve(settings, queues, began, stopped))
+        waiting = asyncio.create_task(stopped.wait())
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not began.is_set():
+            # Nothing is under way yet, and a server that does not answer must not keep the process.
+            serving.cancel()
+        try:
+            await serving
+        except asyncio.CancelledError:
+            if not stopped.is_set():
+                raise
+    logger.info("ended")
+
+
+async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event, stopped: asyncio.Event) -> None:
+    """Connect, set ``began``, and run the workers until ``stopped``."""
+    async with connected(settings) as parts:
         if CONTROL_QUEUE in queues:
             await parts.workflows.ensure_sweep(timedelta(seconds=settings.timing.sweep_s))
-            listening = asyncio.create_task(parts.wakeups.run())
-            stack.callback(listening.cancel)
-        for queue in queues:
-            await stack.enter_async_context(MAKERS[queue](parts))
-        await stopped.wait()
+        workers = [MAKERS[queue](parts) for queue in queues]
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker.run())
+            listening = [group.create_task(parts.wakeups.run())] if CONTROL_QUEUE in queues else []
+            began.set()
+            logger.info("serving %s", ", ".join(queues))
+            await stopped.wait()
+            logger.info("ending: nothing new is begun, what is under way has %d s", GRACE.total_seconds())
+            # Together: a leg that went on while the dial queue's worker ends would claim calls that nobody dials.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+            for task in listening:
+                task.cancel()
+
+
+@contextmanager
+def told_to_stop() -> Generator[asyncio.Event]:
+    """Set by SIGTERM or SIGINT; one more changes nothing, also while the process says its last words."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield stopped
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 def main() -> None:
