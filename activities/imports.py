@@ -91,7 +91,10 @@ class ImportActivities:
 
     @activity.defn
     async def write_rows(self, ref: ImportRef) -> ImportProgress:
-        """Write rows from where the import stands, for one leg or to the end of the file."""
+        """Write rows from where the import stands, for one leg or to the end of the file.
+
+        A worker that is being ended stops after a chunk, and the next leg goes on elsewhere.
+        """
         with no_values_in_failures():
             record = await self._read(ref)
             if record.status is not ImportStatus.RUNNING:
@@ -106,7 +109,7 @@ class ImportActivities:
                     record = recorded.record
                     if recorded.due:
                         await self._wake(ref)
-                    if asyncio.get_running_loop().time() >= ends:
+                    if asyncio.get_running_loop().time() >= ends or activity.is_worker_shutdown():
                         return _progress(record)
             return _progress(record, at_end=True)
 
