@@ -153,6 +153,13 @@ class Carrier(Protocol):
         """
         ...
 
+    async def placed_from(self, *, from_: str, since: datetime) -> Sequence[CarrierCall]:
+        """Every call from one of our numbers that was placed over the API at or after ``since``, newest first.
+
+        Raises ``OutcomeUnknown`` when the answer is missing or incomplete.
+        """
+        ...
+
     async def fetch(self, carrier_call_id: str) -> CarrierCall:
         """The carrier's record of one call. Raises ``CallNotFound``."""
         ...

@@ -45,6 +45,7 @@ class Plan:
             "temporal_ui_url": self.environment.get("DIALER_TEMPORAL_UI_URL"),
             "simulator_url": self.simulator_url or self.environment.get("DIALER_CARRIER_URL"),
             "database_url": self.environment["DIALER_DATABASE_URL"],
+            "clock": self.environment.get("DIALER_CLOCK", "PT0S"),
         }
 
 

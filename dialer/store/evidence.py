@@ -63,6 +63,14 @@ async def snapshot(database: Database) -> AsyncGenerator[AsyncSession]:
         yield session
 
 
+async def find_campaign(session: AsyncSession, reference: str) -> UUID:
+    """The campaign with this id or slug, in any workspace. Raises LookupError when there is none, or more than one."""
+    found = await rows(session, "SELECT id FROM campaigns WHERE id::text = :r OR slug = :r LIMIT 2", {"r": reference})
+    if len(found) != 1:
+        raise LookupError(f"there is no campaign {reference}" if not found else f"{reference} is several: give an id")
+    return found[0].id
+
+
 async def read_evidence(session: AsyncSession, *, campaign_id: UUID | None = None) -> Evidence:
     """The evidence of one campaign, or of everything, without the carrier's records.
 
