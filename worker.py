@@ -26,6 +26,7 @@ from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
 from activities.failures import QuietFailures
 from activities.imports import ImportActivities
+from activities.restoring import RestoreGuard
 from activities.sweep import SweepActivities
 from activities.wakeups import Wakeups
 from dialer.carrier_accounts import CarrierAccounts
@@ -180,6 +181,8 @@ async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event,
     """Connect, set ``began``, and run the workers until ``stopped``."""
     async with connected(settings) as parts:
         if CONTROL_QUEUE in queues:
+            # Before anything is claimed: a sweep may be half a minute away.
+            await RestoreGuard(parts.database, parts.workflows).check(await parts.workflows.last_mark())
             await parts.workflows.ensure_sweep(timedelta(seconds=settings.timing.sweep_s))
         workers = [MAKERS[queue](parts) for queue in queues]
         async with asyncio.TaskGroup() as group:

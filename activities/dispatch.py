@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,15 +14,18 @@ from temporalio import activity
 
 from activities.heartbeats import heartbeats
 from activities.ports import CallToStart, Workflows
+from activities.restoring import RestoreGuard, Watermark
 from activities.wakeups import Wakeups
 from dialer.domain.call_results import moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from dialer.domain.restores import Mark
 from dialer.domain.states import CampaignStatus, CompletedReason
 from dialer.domain.timing import Timing
 from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
 from dialer.store.control import complete, count_live, start_scheduled
 from dialer.store.database import Database, one
+from dialer.store.recoveries import read_campaign_mark
 from dialer.store.waiting import Reason, Waiting, due_lanes, never_open, open_lanes, what_now
 from dialer.store.waking import sleep_until, start_leg
 
@@ -34,10 +37,11 @@ LONGEST_IDLE_S = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignRef:
-    """Which campaign."""
+    """Which campaign, and for a leg how far the one before it has seen it come."""
 
     workspace_id: str
     campaign_id: str
+    seen: Mark = Mark()
 
 
 class LegEnd(StrEnum):
@@ -50,13 +54,17 @@ class LegEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """What a leg leaves behind. ``idle_until`` is None when no time is known and ``idle_s`` is the longest wait."""
+    """What a leg leaves behind. ``idle_until`` is None when no time is known and ``idle_s`` is the longest wait.
+
+    ``seen`` is for the next leg: a database that is behind it was restored, and nobody may be dialed.
+    """
 
     end: LegEnd
     idle_s: float
     waiting_for: str
     idle_until: str | None
     claimed: int
+    seen: Mark = Mark()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +88,17 @@ class DispatchActivities:
         self._workflows = workflows
         self._wakeups = wakeups
         self._timing = timing
+        self._guard = RestoreGuard(database, workflows)
 
     @activity.defn
     async def dispatch(self, ref: CampaignRef) -> Leg:
         """Claim and start calls until the leg's time is up or nobody can be called now."""
-        async with heartbeats():
-            return await self._leg(ref)
+        # A leg whose process died has told by its heartbeats how far it had come.
+        seen = Watermark(ref.seen.later(Mark.unpacked(activity.info().heartbeat_details)))
+        async with heartbeats(lambda: seen.mark.packed()):
+            return replace(await self._leg(ref, seen), seen=seen.mark)
 
-    async def _leg(self, ref: CampaignRef) -> Leg:
+    async def _leg(self, ref: CampaignRef, seen: Watermark) -> Leg:
         workspace_id, campaign_id = UUID(ref.workspace_id), UUID(ref.campaign_id)
         ends = asyncio.get_running_loop().time() + self._timing.leg_s
         claimed = 0
@@ -95,7 +106,7 @@ class DispatchActivities:
             await start_leg(session, campaign_id)
         with self._wakeups.listen(campaign_id) as woken:
             while True:
-                step = await self._step(workspace_id, campaign_id)
+                step = await self._step(workspace_id, campaign_id, seen)
                 claimed += len(step.calls)
                 if step.finished:
                     return Leg(end=LegEnd.FINISHED, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
@@ -108,8 +119,9 @@ class DispatchActivities:
                     return Leg(end=LegEnd.MORE, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
                 await woken.wait(self._pause_s(step, left))
 
-    async def _step(self, workspace_id: UUID, campaign_id: UUID) -> Step:
+    async def _step(self, workspace_id: UUID, campaign_id: UUID, seen: Watermark) -> Step:
         """Claim what may be claimed now, and start it once the claim is committed."""
+        restored = False
         async with self._database.transaction(workspace_id) as session:
             campaign = await read_campaign(session, campaign_id)
             now = await database_now(session)
@@ -120,11 +132,18 @@ class DispatchActivities:
                 return await self._not_running(session, campaign, rules, now)
             if rules.end_at is not None and now >= rules.end_at:
                 return await self._past_end(session, campaign, now)
+            mark = await read_campaign_mark(session, campaign_id)
+            restored = mark.is_behind(seen.mark)
             lanes = await due_lanes(session, campaign_id)
             opened = open_lanes(lanes, rules, now, self._timing)
-            if opened:
+            if restored:
+                # Who is due here may have been called since the backup.
+                step = Step(retry_s=0.0, now=now)
+            elif opened:
                 found = await claim(session, campaign, rules, opened, self._timing)
                 step = _claimed(found, rules, now)
+                if step.calls:
+                    mark = await read_campaign_mark(session, campaign_id)
             else:
                 closed = never_open(lanes, rules, now, self._timing)
                 held = await hold_never_open(session, campaign_id, closed, settings_version=campaign.settings_version)
@@ -132,6 +151,10 @@ class DispatchActivities:
                     return Step(retry_s=0.0, now=now)
                 waiting = await what_now(session, campaign, rules, now, self._timing)
                 step = Step(waiting=waiting, ends_at=rules.end_at, now=now)
+        if restored:
+            await self._guard.pause_everything(mark, seen.mark)
+            return step
+        seen.rise(mark)
         await self._start(workspace_id, campaign, rules, step.calls)
         if step.waiting is not None and step.waiting.reason is Reason.NOBODY:
             return await self._finish(workspace_id, campaign, rules, step)

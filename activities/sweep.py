@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +17,13 @@ from temporalio import activity
 from activities.heartbeats import heartbeats
 from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
+from activities.restoring import RestoreGuard
 from dialer.carriers.base import CallNotFound, CarrierError
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
-from dialer.domain.states import PausedReason
+from dialer.domain.restores import Mark
 from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
 from dialer.store import sweeps
-from dialer.store.control import StateConflict, pause
 from dialer.store.database import Database
 from dialer.store.dialing import campaign_of, mark_hang_up_sent, push_deadline
 from dialer.store.gates import defer, zones_of
@@ -43,21 +43,34 @@ CLOSING = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRequest:
-    """The database's high-water mark as the previous sweep saw it."""
+    """The database's high-water mark as the previous sweep saw it: the newest call, and the last recovery."""
 
     high_water: int
+    recovered_at: datetime | None = None
+
+    @property
+    def seen(self) -> Mark:
+        return Mark(newest_call=self.high_water, recovered_at=self.recovered_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What was found. ``restored`` is True when the database has gone backwards and everything was paused."""
+    """What was found. ``restored`` is True when the database has gone backwards and everything was paused.
+
+    Then the mark is the one from before, so that every sweep pauses again what is resumed before the recovery.
+    """
 
     high_water: int
+    recovered_at: datetime | None = None
     restored: bool = False
     deferred: int = 0
     reconciled: int = 0
     orphans: int = 0
     tallies_repaired: int = 0
+
+    @property
+    def seen(self) -> Mark:
+        return Mark(newest_call=self.high_water, recovered_at=self.recovered_at)
 
 
 class SweepActivities:
@@ -71,6 +84,7 @@ class SweepActivities:
         self._workflows = workflows
         self._timing = timing
         self._watch_on = watch
+        self._guard = RestoreGuard(database, workflows)
         self._reconciler = Reconciler(database, carriers, timing=timing)
 
     @activity.defn
@@ -81,15 +95,16 @@ class SweepActivities:
 
     async def _sweep(self, request: SweepRequest) -> Swept:
         until = asyncio.get_running_loop().time() + self._timing.sweep_s - 2
-        async with self._database.transaction_over_all() as session:
-            mark = await sweeps.high_water(session)
-            restored = mark < request.high_water
-        if restored:
-            logger.error("the newest call is %d, it was %d: database restored, all paused", mark, request.high_water)
-            await self._pause_everything()
+        mark = await self._guard.check(request.seen)
+        if mark is None:
             # Nothing is repaired, since what was claimed then may have been dialed since; but calls still end.
             reconciled = await self._watch_until(until)
-            return Swept(high_water=request.high_water, restored=True, reconciled=reconciled)
+            return Swept(
+                high_water=request.high_water,
+                recovered_at=request.recovered_at,
+                restored=True,
+                reconciled=reconciled,
+            )
         # First, since repairs may take a while, and nobody else watches.
         reconciled = await self._watch_once()
         deferred = await self._defer_expired()
@@ -102,20 +117,13 @@ class SweepActivities:
             await forget_old(session)
         reconciled += await self._watch_until(until)
         return Swept(
-            high_water=mark, deferred=deferred, reconciled=reconciled, orphans=orphans, tallies_repaired=repaired
+            high_water=mark.newest_call,
+            recovered_at=mark.recovered_at,
+            deferred=deferred,
+            reconciled=reconciled,
+            orphans=orphans,
+            tallies_repaired=repaired,
         )
-
-    async def _pause_everything(self) -> None:
-        """One campaign at a time, under its lock, so that no gate that saw it running is under way afterwards."""
-        async with self._database.transaction_over_all() as session:
-            campaigns = await sweeps.callable_campaigns(session)
-        for workspace_id, campaign_id in campaigns:
-            try:
-                async with self._database.transaction(workspace_id) as session:
-                    await pause(session, campaign_id, reason=PausedReason.DATABASE_RESTORED)
-            except StateConflict:
-                continue
-            await self._workflows.nudge_campaign(campaign_id)
 
     async def _watch_until(self, until: float) -> int:
         """Look once, and then every second; how many calls were looked at."""

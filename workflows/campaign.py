@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -18,6 +18,7 @@ from temporalio.common import RawValue
 with workflow.unsafe.imports_passed_through():
     from activities.control import ControlActivities, ControlRequest
     from activities.dispatch import CampaignRef, DispatchActivities, Leg, LegEnd
+    from dialer.domain.restores import Mark
     from workflows.options import CONTROL_CAMPAIGN, DISPATCH_LEG
 
 ACTIONS = ("pause", "resume", "stop")
@@ -25,11 +26,12 @@ ACTIONS = ("pause", "resume", "stop")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignInput:
-    """All that survives continue-as-new."""
+    """All that survives continue-as-new. ``seen``: how far the legs have seen the campaign come."""
 
     workspace_id: str
     campaign_id: str
     legs: int = 0
+    seen: Mark = Mark()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class CampaignWorkflow:
     def __init__(self, campaign: CampaignInput) -> None:
         self._ref = CampaignRef(workspace_id=campaign.workspace_id, campaign_id=campaign.campaign_id)
         self._legs = campaign.legs
+        self._seen = campaign.seen
         self._nudged = False
         self._asked: deque[tuple[str, bool]] = deque()
         self._controlling = False
@@ -74,7 +77,12 @@ class CampaignWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 await self._settled()
                 workflow.continue_as_new(
-                    CampaignInput(workspace_id=campaign.workspace_id, campaign_id=campaign.campaign_id, legs=self._legs)
+                    CampaignInput(
+                        workspace_id=campaign.workspace_id,
+                        campaign_id=campaign.campaign_id,
+                        legs=self._legs,
+                        seen=self._seen,
+                    )
                 )
         controls.cancel()
         self._phase = "finished"
@@ -100,9 +108,14 @@ class CampaignWorkflow:
     async def _run_leg(self) -> Leg:
         self._legs += 1
         workflow.set_current_details("Calling.")
-        return await workflow.execute_activity_method(
-            DispatchActivities.dispatch, self._ref, summary=f"leg {self._legs}", **DISPATCH_LEG
+        leg = await workflow.execute_activity_method(
+            DispatchActivities.dispatch,
+            replace(self._ref, seen=self._seen),
+            summary=f"leg {self._legs}",
+            **DISPATCH_LEG,
         )
+        self._seen = self._seen.later(leg.seen)
+        return leg
 
     async def _idle(self) -> None:
         """Wait until somebody may be called, or a signal; never for ever, since a signal may be lost."""

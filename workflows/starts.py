@@ -28,7 +28,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import CallToStart
+from activities.sweep import Swept
 from dialer.domain.call_results import CallEnded
+from dialer.domain.restores import Mark
 from workflows.call import CallInput, CallWorkflow
 from workflows.campaign import CampaignInput, CampaignWorkflow
 from workflows.options import CONTROL_QUEUE
@@ -122,6 +124,14 @@ class WorkflowClient:
             )
         except ScheduleAlreadyRunningError:
             return
+
+    async def last_mark(self) -> Mark:
+        """How far the last sweep has seen the database come; nothing when Temporal remembers no sweep."""
+        query = f"TemporalScheduledById = '{SWEEP_ID}' AND ExecutionStatus = 'Completed'"
+        async for run in self.client.list_workflows(query, limit=1):  # the latest end comes first
+            handle = self.client.get_workflow_handle(run.id, run_id=run.run_id, result_type=Swept)
+            return (await handle.result(follow_runs=False)).seen
+        return Mark()
 
     async def is_healthy(self) -> bool:
         """True when the Temporal server answers."""

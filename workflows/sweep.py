@@ -16,7 +16,9 @@ class SweepWorkflow:
         previous = workflow.get_last_completion_result(Swept) if workflow.has_last_completion_result() else None
         return await workflow.execute_activity_method(
             SweepActivities.sweep,
-            SweepRequest(high_water=previous.high_water if previous is not None else 0),
+            SweepRequest(high_water=previous.high_water, recovered_at=previous.recovered_at)
+            if previous is not None
+            else SweepRequest(high_water=0),
             summary="repair, then watch",
             **SWEEP,
         )

@@ -23,18 +23,6 @@ class OwnedCall:
     answered: bool = False
 
 
-async def high_water(session: AsyncSession) -> int:
-    """The number of the newest call: it goes backwards only when the database was restored."""
-    row = await one(session, "SELECT coalesce(max(number), 0) AS n FROM calls")
-    return 0 if row is None else row.n
-
-
-async def callable_campaigns(session: AsyncSession) -> list[tuple[UUID, UUID]]:
-    """(workspace, campaign) of every campaign that calls, or will."""
-    sql = "SELECT workspace_id, id FROM campaigns WHERE status IN ('running', 'scheduled') ORDER BY id"
-    return [(row.workspace_id, row.id) for row in await rows(session, sql)]
-
-
 async def expired_claims(session: AsyncSession, expiry_s: float) -> list[OwnedCall]:
     """Calls claimed so long ago that the process which claimed them must be gone."""
     sql = """SELECT id, workspace_id FROM calls WHERE state = 'claimed'

@@ -15,7 +15,7 @@ async def database(module_database_url: str) -> AsyncIterator[Database]:
     database = Database(module_database_url, pool_size=6)
     yield database
     async with database.transaction_over_all() as session:
-        await session.execute(text("TRUNCATE workspaces CASCADE"))
+        await session.execute(text("TRUNCATE workspaces, recoveries CASCADE"))
     await database.close()
 
 

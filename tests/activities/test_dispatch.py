@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,30 +7,45 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.dispatch import LONGEST_IDLE_S, CampaignRef, DispatchActivities, Leg, LegEnd
 from activities.wakeups import Wakeups, Woken
 from dialer.domain.call_results import moment
 from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
+from dialer.domain.restores import Mark
 from dialer.domain.timing import Timing
 from dialer.store.database import Database, one
+from dialer.store.recoveries import close_recoveries
 from dialer.store.waking import wake
-from tests.activities.recorders import Recorder, run
+from tests.activities.recorders import Recorder
 from tests.store.lines import ALL_DAY, add_people, claim_one, finish, gate, make_line
 from tests.store.worlds import World
 
 SHORT = Timing(leg_s=0.2)
 AT_ONCE = Timing(leg_s=0)
 PEOPLE = 3
+NEVER_SEEN = Mark()
 
 
-async def leg(line: World, workflows: Recorder, timing: Timing = AT_ONCE, wakeups: Wakeups | None = None) -> Leg:
+async def leg(
+    line: World,
+    workflows: Recorder,
+    timing: Timing = AT_ONCE,
+    wakeups: Wakeups | None = None,
+    *,
+    seen: Mark = NEVER_SEEN,
+    told: Sequence[Any] = (),
+) -> Leg:
+    """One leg; ``told`` are the heartbeats of a try before it that failed."""
     activities = DispatchActivities(line.database, workflows, wakeups or Wakeups(line.database.url), timing=timing)
-    return await run(activities.dispatch, reference(line))
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_details=told)
+    return await environment.run(activities.dispatch, reference(line, seen))
 
 
-def reference(line: World) -> CampaignRef:
-    return CampaignRef(workspace_id=str(line.workspace_id), campaign_id=str(line.campaign_id))
+def reference(line: World, seen: Mark = NEVER_SEEN) -> CampaignRef:
+    return CampaignRef(workspace_id=str(line.workspace_id), campaign_id=str(line.campaign_id), seen=seen)
 
 
 async def campaign_row(line: World) -> Any:
@@ -294,3 +309,54 @@ async def test_a_notification_wakes_a_leg_that_runs(database: Database, workflow
         task.cancel()
     await asyncio.gather(running, listening, return_exceptions=True)
     assert len(workflows.calls) == 1
+
+
+async def newest_call(line: World) -> int:
+    return (await line.read("SELECT max(number) AS n FROM calls WHERE campaign_id = :c"))[0].n
+
+
+async def test_a_leg_tells_the_next_one_how_far_the_campaign_has_come(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=PEOPLE)
+    assert (await leg(line, workflows, SHORT)).seen == Mark(newest_call=await newest_call(line))
+    idle = await leg(line, workflows, seen=Mark(newest_call=await newest_call(line)))
+    assert idle.seen == Mark(newest_call=await newest_call(line)), "although it has claimed nobody"
+
+
+@pytest.mark.parametrize("from_heartbeat", [False, True])
+async def test_a_leg_dials_nobody_from_a_database_that_has_gone_backwards(
+    database: Database, workflows: Recorder, from_heartbeat: bool
+) -> None:
+    line, other = await make_line(database, people=PEOPLE), await make_line(database)
+    await claim_one(line)
+    await add_people(line, 2 * PEOPLE)
+    seen = Mark(newest_call=await newest_call(line) + 1)
+    told = {"told": seen.packed()} if from_heartbeat else {"seen": seen}
+    ended = await leg(line, workflows, SHORT, **told)
+    assert (ended.claimed, ended.end, ended.waiting_for) == (0, LegEnd.IDLE, "paused (database_restored)")
+    assert ended.seen == seen, "until it is recovered"
+    for paused in (line, other):
+        row = await campaign_row(paused)
+        assert (row.status, row.paused_reason) == ("paused", "database_restored")
+    await line.run("UPDATE campaigns SET status = 'running' WHERE id = :c")
+    assert (await leg(line, workflows, SHORT, seen=ended.seen)).claimed == 0, "resumed too early"
+    assert (await leg(line, workflows, SHORT)).claimed == 0, "and paused again"
+
+
+async def test_a_leg_goes_on_after_a_recovery(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=PEOPLE)
+    async with database.transaction_over_all() as session:
+        recovered_at = await close_recoveries(session, datetime.now(UTC), {})
+    ended = await leg(line, workflows, SHORT, seen=Mark(newest_call=10**9))
+    assert ended.claimed == PEOPLE
+    assert ended.seen == Mark(newest_call=await newest_call(line), recovered_at=recovered_at)
+
+
+async def test_a_database_that_goes_backwards_under_a_leg_is_noticed(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=PEOPLE, settings={"pace": {"max_concurrent": 1, "calls_per_second": 1000}})
+
+    async def restore() -> None:
+        await line.run("UPDATE calls SET campaign_id = NULL, prospect_id = NULL WHERE campaign_id = :c")
+
+    workflows.before_calls = restore
+    ended = await leg(line, workflows, SHORT)
+    assert (ended.claimed, ended.waiting_for) == (1, "paused (database_restored)")

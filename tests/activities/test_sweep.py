@@ -1,14 +1,18 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from activities.sweep import SweepActivities, SweepRequest, Swept
 from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
+from dialer.domain.restores import Mark
 from dialer.domain.timing import Timing
 from dialer.store import control, imports
 from dialer.store.database import Database
+from dialer.store.recoveries import close_recoveries
 from dialer.store.tally_checks import wrong_tallies
 from tests.activities.recorders import OneCarrier, Recorder, run
 from tests.activities.scenes import scene
@@ -38,11 +42,13 @@ async def sweep(
     carriers: OneCarrier | None = None,
     *,
     high_water: int = 0,
+    after: Swept | None = None,
     timing: Timing = TIMING,
 ) -> Swept:
-    """One sweep that repairs and looks once."""
+    """One sweep that repairs and looks once, and is told what the one before it saw."""
     activities = SweepActivities(database, carriers or OneCarrier(), workflows, timing=timing, watch=False)
-    return await run(activities.sweep, SweepRequest(high_water=high_water))
+    seen = after.seen if after is not None else Mark(newest_call=high_water)
+    return await run(activities.sweep, SweepRequest(high_water=seen.newest_call, recovered_at=seen.recovered_at))
 
 
 async def campaign(line: World) -> Any:
@@ -333,3 +339,44 @@ async def test_a_database_that_went_backwards_pauses_everything(
     assert sorted(workflows.nudged) == sorted([line.campaign_id, scheduled.campaign_id])
     assert (await call_row(line, call.call_id)).state == "claimed", "nothing is repaired that may not be true"
     assert (await sweep(later, workflows, high_water=mark + 1)).restored, "until somebody has recovered it"
+
+
+async def recover(line: World) -> datetime:
+    """As if the carrier had been asked for everything that was lost."""
+    async with line.database.transaction_over_all() as session:
+        return await close_recoveries(session, datetime.now(UTC), {})
+
+
+async def test_after_a_recovery_the_mark_starts_anew_and_a_second_restore_is_noticed(
+    database: Database, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=2)
+    await claim_due(line)
+    seen = await sweep(database, workflows)
+    ahead = replace(seen, high_water=seen.high_water + 50)
+    assert (await sweep(database, workflows, after=ahead)).restored
+    await recover(line)
+    recovered = await sweep(database, workflows, after=ahead)
+    assert (recovered.restored, recovered.high_water) == (False, seen.high_water)
+    assert recovered.recovered_at is not None
+    async with database.transaction_over_all() as session:
+        await session.execute(text("DELETE FROM recoveries"))
+    again = await sweep(database, workflows, after=recovered)
+    assert again.restored, "the same backup once more: as many calls as before, and no recovery"
+    assert again == replace(recovered, restored=True, reconciled=again.reconciled)
+    await recover(line)
+    assert not (await sweep(database, workflows, after=again)).restored
+
+
+async def test_a_restore_remembers_when_the_newest_call_was_made(database: Database, workflows: Recorder) -> None:
+    line = await make_line(database, people=1)
+    await claim_one(line)
+    await sweep(database, workflows, high_water=10**9)
+    await line.run("UPDATE campaigns SET status = 'running', paused_reason = NULL WHERE id = :c")
+    await add_people(line, 3)
+    await claim_due(line)  # by somebody who has not noticed
+    await sweep(database, workflows, high_water=10**9)
+    noted = await line.read(
+        "SELECT r.newest_call_at, r.recovered_at, (SELECT min(created_at) FROM calls) AS first FROM recoveries r"
+    )
+    assert [(row.newest_call_at, row.recovered_at) for row in noted] == [(noted[0].first, None)]

@@ -146,8 +146,8 @@ OTHER_DETAILS = {
     "a field less in what survives continue-as-new": Mutant(
         workflow="CampaignWorkflow",
         history="campaign_continued_as_new.1",
-        old="campaign_id=campaign.campaign_id, legs=self._legs",
-        new="campaign_id=campaign.campaign_id, legs=str(self._legs)",
+        old="                        legs=self._legs,\n",
+        new="                        legs=str(self._legs),\n",
     ),
     "another result": Mutant(
         workflow="CallWorkflow",

@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 
 from activities.control import ControlRequest
 from activities.dispatch import CampaignRef, Leg, LegEnd
+from dialer.domain.restores import Mark
 from workflows.campaign import CampaignInput, CampaignView, CampaignWorkflow
 from workflows.options import BUILD, CONTROL_QUEUE
 
@@ -32,10 +33,12 @@ class FakeCampaign:
         self.version = version
         self.log: list[str] = []
         self.requests: list[ControlRequest] = []
+        self.seen: list[Mark] = []
         self.news = asyncio.Condition()
 
     @activity.defn
     async def dispatch(self, ref: CampaignRef) -> Leg:
+        self.seen.append(ref.seen)
         await self._note("leg")
         step = self.legs.pop(0) if len(self.legs) > 1 else self.legs[0]
         if isinstance(step, Exception):

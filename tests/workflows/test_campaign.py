@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,11 +12,13 @@ from temporalio.common import RawValue
 from temporalio.testing import WorkflowEnvironment
 
 from activities.dispatch import Leg, LegEnd
+from dialer.domain.restores import Mark
 from tests.fixtures_temporal import ATTRIBUTES, binary
 from tests.workflows.campaigns import ASLEEP, FINISHED, MORE, UNTIL, FakeCampaign, Handle, start, working
 from workflows.campaign import CampaignView
 from workflows.starts import WorkflowClient, campaign_workflow_id
 
+RECOVERED = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
 JSON = {"encoding": b"json/plain"}
 #: What people and programs may send by mistake: nothing, null, words, wrong types, too much, and what no one can read.
 JUNK: list[list[Any]] = [
@@ -262,13 +265,15 @@ async def test_a_long_history_is_continued_as_new_and_the_legs_are_counted_on(
     short_histories: WorkflowEnvironment,
 ) -> None:
     client = short_histories.client
-    fake = FakeCampaign(*[MORE] * 9, FINISHED)
+    marks = [Mark(newest_call=legs, recovered_at=RECOVERED) for legs in range(1, 10)]
+    fake = FakeCampaign(*[replace(MORE, seen=mark) for mark in marks], FINISHED)
     async with working(client, fake):
         handle = await start(client)
         view = await handle.result()
         first = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).describe()
         last = await client.get_workflow_handle(handle.id).describe()
     assert view.legs == fake.log.count("leg") == 10
+    assert fake.seen == [Mark(), *marks], "how far the campaign had come is told from leg to leg"
     assert first.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
     assert last.run_id != first.run_id
 

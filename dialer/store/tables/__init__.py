@@ -6,6 +6,7 @@ from dialer.store.tables.calls import Call, CallEvent
 from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
 from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
+from dialer.store.tables.recoveries import Recovery
 
 __all__ = [
     "Agent",
@@ -26,6 +27,7 @@ __all__ = [
     "PaceRow",
     "PhoneNumber",
     "Prospect",
+    "Recovery",
     "Suppression",
     "Tally",
     "Workspace",

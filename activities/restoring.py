@@ -1,0 +1,61 @@
+"""Noticing that the database was restored from a backup, and then: nobody is dialed until it is recovered.
+
+What was dialed since the backup is not in the database any more, so that going on would dial it again. The carrier
+knows; ``dialer recover`` asks it.
+"""
+
+import logging
+
+from activities.ports import Workflows
+from dialer.domain.restores import Mark
+from dialer.domain.states import PausedReason
+from dialer.store import recoveries
+from dialer.store.control import StateConflict, pause
+from dialer.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+
+class Watermark:
+    """The farthest mark that was seen. It only rises."""
+
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+
+    def rise(self, mark: Mark) -> None:
+        """``mark`` has been committed, as seen by somebody who came after it."""
+        self.mark = self.mark.later(mark)
+
+
+class RestoreGuard:
+    """Compares the database with what was seen of it before."""
+
+    def __init__(self, database: Database, workflows: Workflows) -> None:
+        self._database = database
+        self._workflows = workflows
+
+    async def check(self, seen: Mark) -> Mark | None:
+        """How far the database is; None when it has gone backwards since ``seen``, and everything was paused."""
+        async with self._database.transaction_over_all() as session:
+            mark = await recoveries.read_mark(session)
+        if not mark.is_behind(seen):
+            return mark
+        await self.pause_everything(mark, seen)
+        return None
+
+    async def pause_everything(self, mark: Mark, seen: Mark) -> None:
+        """One campaign at a time, under its lock, so that no gate that saw it running is under way afterwards."""
+        logger.error(
+            "database restored, all paused: newest call %d, recovered at %s; seen were call %d and %s",
+            *(mark.newest_call, mark.recovered_at, seen.newest_call, seen.recovered_at),
+        )
+        async with self._database.transaction_over_all() as session:
+            await recoveries.note_restore(session)
+            campaigns = await recoveries.callable_campaigns(session)
+        for workspace_id, campaign_id in campaigns:
+            try:
+                async with self._database.transaction(workspace_id) as session:
+                    await pause(session, campaign_id, reason=PausedReason.DATABASE_RESTORED)
+            except StateConflict:
+                continue
+            await self._workflows.nudge_campaign(campaign_id)
