@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.heartbeats import heartbeats
+from activities.looks import Looks
 from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
 from activities.restoring import RestoreGuard
@@ -36,7 +37,9 @@ from dialer.store.waking import wake
 
 logger = logging.getLogger(__name__)
 
-CONCURRENT_LOOKS = 10
+CONCURRENT_STARTS = 10
+#: A sweep ends in time for the next one; a look that it does not wait for is begun again by that one.
+FINISH_S = 1.5
 #: What rings is ended so long before its window closes: a look comes every second, and fewer between two sweeps.
 CLOSING = timedelta(seconds=5)
 
@@ -96,26 +99,24 @@ class SweepActivities:
     async def _sweep(self, request: SweepRequest) -> Swept:
         until = asyncio.get_running_loop().time() + self._timing.sweep_s - 2
         mark = await self._guard.check(request.seen)
-        if mark is None:
-            # Nothing is repaired, since what was claimed then may have been dialed since; but calls still end.
-            reconciled = await self._watch_until(until)
-            return Swept(
-                high_water=request.high_water,
-                recovered_at=request.recovered_at,
-                restored=True,
-                reconciled=reconciled,
-            )
-        # First, since repairs may take a while, and nobody else watches.
-        reconciled = await self._watch_once()
-        deferred = await self._defer_expired()
-        orphans = await self._free_orphans()
-        await self._restart_workflows()
-        repaired = await self._check_tallies()
-        async with self._database.transaction_over_all() as session:
-            await delete_old_pieces(session)
-            await fail_abandoned_uploads(session)
-            await forget_old(session)
-        reconciled += await self._watch_until(until)
+        async with Looks(finish_s=FINISH_S if self._watch_on else self._timing.http_timeout_s) as looks:
+            if mark is None:
+                # Nothing is repaired, since what was claimed then may have been dialed since; but calls still end.
+                reconciled = await self._watch_until(until, looks)
+                return Swept(
+                    high_water=request.high_water,
+                    recovered_at=request.recovered_at,
+                    restored=True,
+                    reconciled=reconciled,
+                )
+            # First, since repairs may take a while, and nobody else watches.
+            reconciled = await self._watch_once(looks)
+            deferred = await self._defer_expired()
+            orphans = await self._free_orphans()
+            await self._restart_workflows()
+            repaired = await self._check_tallies()
+            await self._forget()
+            reconciled += await self._watch_until(until, looks)
         return Swept(
             high_water=mark.newest_call,
             recovered_at=mark.recovered_at,
@@ -125,38 +126,33 @@ class SweepActivities:
             tallies_repaired=repaired,
         )
 
-    async def _watch_until(self, until: float) -> int:
+    async def _forget(self) -> None:
+        """What was kept for a while."""
+        async with self._database.transaction_over_all() as session:
+            await delete_old_pieces(session)
+            await fail_abandoned_uploads(session)
+            await forget_old(session)
+
+    async def _watch_until(self, until: float, looks: Looks) -> int:
         """Look once, and then every second; how many calls were looked at."""
-        looked = await self._watch_once()
+        looked = await self._watch_once(looks)
         while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(self._timing.watch_s)
-            looked += await self._watch_once()
+            looked += await self._watch_once(looks)
         return looked
 
-    async def _watch_once(self) -> int:
-        """Calls to end at the carrier, and calls past their deadline; how many were looked at."""
+    async def _watch_once(self, looks: Looks) -> int:
+        """Begin to end calls at the carrier, and to look up those past their deadline; how many of the latter."""
         async with self._database.transaction_over_all() as session:
             await sweeps.mark_not_ringing(session, self._timing.ring_after_s)
             await sweeps.mark_window_closing(session, await self._outside_hours(session))
             ending = await sweeps.to_hang_up(session)
             overdue = await sweeps.overdue(session)
-        slots = asyncio.Semaphore(CONCURRENT_LOOKS)
-        async with asyncio.TaskGroup() as group:
-            for call in ending:
-                group.create_task(self._one(self._hang_up, call, slots))
-            for call in overdue:
-                group.create_task(self._one(self._look, call, slots))
-        return len(overdue)
-
-    async def _one(
-        self, look: Callable[[OwnedCall], Awaitable[None]], call: OwnedCall, slots: asyncio.Semaphore
-    ) -> None:
-        """One call among many: what goes wrong with it must not keep the others from their turn."""
-        async with slots:
-            try:
-                await look(call)
-            except (DBAPIError, PoolTimeout) as error:
-                logger.warning("call %s: the database failed a look (%s)", call.call_id, type(error).__name__)
+        for call in ending:
+            looks.begin(("hang-up", call.call_id), call.carrier_account_id, partial(self._hang_up, call))
+        return sum(
+            looks.begin(("look", call.call_id), call.carrier_account_id, partial(self._look, call)) for call in overdue
+        )
 
     async def _outside_hours(self, session: AsyncSession) -> list[UUID]:
         closed: list[UUID] = []
@@ -221,7 +217,7 @@ class SweepActivities:
         async with self._database.transaction_over_all() as session:
             campaigns = await sweeps.open_campaigns(session)
             imports = await sweeps.open_imports(session)
-        slots = asyncio.Semaphore(CONCURRENT_LOOKS)
+        slots = asyncio.Semaphore(CONCURRENT_STARTS)
 
         async def restart(row: Row[Any]) -> None:
             async with slots:
@@ -291,3 +287,8 @@ class SweepActivities:
             idle = await wake(session, campaign_id)
         if idle or always:
             await self._workflows.nudge_campaign(campaign_id)
+
+
+def worker_ends() -> ApplicationError:
+    """Tried again at once, elsewhere; nothing is wrong, so that no log tells it as an error."""
+    return ApplicationError("its worker is ended", type="WorkerEnds", category=ApplicationErrorCategory.BENIGN)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepActivities, SweepRequest, Swept
 from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
@@ -53,6 +55,15 @@ async def sweep(
 
 async def campaign(line: World) -> Any:
     return (await line.read("SELECT * FROM campaigns WHERE id = :c"))[0]
+
+
+async def test_a_sweep_whose_worker_is_ended_is_taken_over_by_another(database: Database, workflows: Recorder) -> None:
+    activities = SweepActivities(database, OneCarrier(), workflows, timing=replace(TIMING, sweep_s=30))
+    environment = ActivityEnvironment()
+    environment.worker_shutdown()
+    with pytest.raises(ApplicationError, match="its worker is ended") as raised:
+        await environment.run(activities.sweep, SweepRequest(high_water=0))
+    assert not raised.value.non_retryable
 
 
 async def test_a_sweep_of_a_healthy_campaign_changes_nothing(database: Database, workflows: Recorder) -> None:
