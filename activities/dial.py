@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
@@ -124,7 +124,10 @@ class DialActivities:
         workspace_id, call_id = call.ids
         ended = await self._reconciler.look(workspace_id, call_id)
         if ended is None:
-            raise ApplicationError("the call is not decided yet", type="Undecided")
+            # No error, so that the log does not tell every look as one.
+            raise ApplicationError(
+                "the call is not decided yet", type="Undecided", category=ApplicationErrorCategory.BENIGN
+            )
         await self._wake_of(workspace_id, call_id)
         return ended
 
