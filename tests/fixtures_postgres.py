@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -59,10 +60,9 @@ class TestPostgres:
         drop_database(self.admin_url(), name)
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
-    """The session's server, with the product's role."""
-    home = tmp_path_factory.mktemp("postgres")
+@contextmanager
+def running_postgres(home: Path) -> Iterator[TestPostgres]:
+    """A server of its own in ``home``, with the product's role; gone at the end."""
     cluster = Cluster.in_home(home, admin_password=PASSWORD)
     port = free_port()
     log = home / "postgres.log"
@@ -77,6 +77,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]
             server.send_signal(signal.SIGINT)
             server.wait(30)
             remove_data(home)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
+    """The session's server."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 def _start(cluster: Cluster, port: int, log: int) -> "subprocess.Popen[bytes]":
