@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI
 from temporalio.client import Client
 
 from api import docs_pages, problems
+from api.connections import BoundedConnection
 from api.metrics import Metrics
 from api.middleware import RequestContext
 from api.operations.services import Services
@@ -133,7 +134,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
             host=host,
             port=port,
             loop="none",
-            http="httptools",
+            http=BoundedConnection,
             # Paths and query strings hold phone numbers.
             access_log=False,
             log_level=settings.log_level,

@@ -1,5 +1,6 @@
 """What every request gets, whatever becomes of it: an id, a trace id, its rate headers and its place in the metrics."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from time import monotonic
@@ -8,15 +9,21 @@ from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
+from api.operations.errors import TooLarge
+from api.problems import problem_response
 from api.rates import Rate
 
 #: Bytes of a request: of those that are held in memory, of the carrier's, and of a file with the form around it.
 MAX_BODY = 4 * 1024 * 1024
 MAX_CALLBACK = 64 * 1024
 MAX_UPLOAD = (1 << 30) + (1 << 20)
+#: Seconds for a whole body of the carrier's or of those held in memory, and for the next piece of a file.
+CALLBACK_S = 10.0
+BODY_S = 60.0
 CALLBACKS = "/api/v1/carriers/"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -58,32 +65,58 @@ class RequestContext:
 
         began = monotonic()
         self.metrics.in_flight += 1
+        body = _Body(scope, receive, given)
         try:
-            await self.app(scope, _limited(scope, receive, given), send_with_headers)
+            if body.is_too_large:
+                answer = problem_response(Request(scope), TooLarge(body.complaint))
+                await answer(scope, receive, send_with_headers)
+            else:
+                await self.app(scope, body.receive, send_with_headers)
         finally:
             self.metrics.in_flight -= 1
             self.metrics.observe(_method(scope), _route(scope), status, monotonic() - began)
 
 
-def _limited(scope: Scope, receive: Receive, headers: Headers) -> Receive:
-    """``receive`` that refuses a body over the limit of its path, as announced or as it comes."""
-    path: str = scope["path"]
-    limit = MAX_UPLOAD if path.endswith(":upload") else MAX_CALLBACK if path.startswith(CALLBACKS) else MAX_BODY
-    announced = headers.get("content-length", "")
-    size = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else 0
+class _Body:
+    """A body that neither gets too large, as announced or as it comes, nor takes for ever to come."""
 
-    async def limited() -> Message:
-        nonlocal size
-        if size > limit:
-            raise HTTPException(413, f"The body is larger than {limit} bytes.")
-        message = await receive()
-        if not announced and message["type"] == "http.request":
-            size += len(message.get("body", b""))
-            if size > limit:
-                raise HTTPException(413, f"The body is larger than {limit} bytes.")
+    def __init__(self, scope: Scope, receive: Receive, headers: Headers) -> None:
+        path: str = scope["path"]
+        self._is_upload = path.endswith(":upload")
+        is_callback = path.startswith(CALLBACKS)
+        self._limit = MAX_UPLOAD if self._is_upload else MAX_CALLBACK if is_callback else MAX_BODY
+        self._seconds = CALLBACK_S if is_callback else BODY_S
+        self._deadline: float | None = None
+        self._complete = False
+        self._receive = receive
+        announced = headers.get("content-length", "")
+        self._size = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else 0
+        self._counts = not announced
+
+    @property
+    def is_too_large(self) -> bool:
+        return self._size > self._limit
+
+    @property
+    def complaint(self) -> str:
+        return f"The body is larger than {self._limit} bytes."
+
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()  # waits for the client to go away
+        if self._deadline is None or self._is_upload:
+            self._deadline = asyncio.get_running_loop().time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, "The body did not arrive in time.") from None
+        self._complete = message["type"] != "http.request" or not message.get("more_body", False)
+        if self._counts and message["type"] == "http.request":
+            self._size += len(message.get("body", b""))
+            if self.is_too_large:
+                raise HTTPException(413, self.complaint)
         return message
-
-    return limited
 
 
 def _trace_id(traceparent: str) -> str:

@@ -20,7 +20,13 @@ from api.operations.errors import Invalid, Malformed, Problem
 from api.operations.validation import field_errors
 
 MEDIA_TYPE = "application/problem+json"
-CODES: Mapping[int, str] = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+CODES: Mapping[int, str] = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+}
 
 log = logging.getLogger(__name__)
 

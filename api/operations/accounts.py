@@ -40,11 +40,13 @@ async def create_account(services: Services, actor: Actor, given: AccountIn) -> 
     }
     try:
         async with services.database.transaction(actor.workspace_id) as session:
-            return AccountOut.model_validate(await catalog.create(session, CarrierAccount, values))
+            made = await catalog.create(session, CarrierAccount, values)
     except IntegrityError as error:
         if violated(error) == "uq_carrier_accounts_workspace_id_account_sid":
             raise Conflict("This workspace has the account already.", code="account_exists") from None
         raise
+    services.signing.forget()
+    return AccountOut.model_validate(made)
 
 
 async def read_account(services: Services, actor: Actor, account_id: UUID) -> AccountOut:
@@ -59,6 +61,7 @@ async def change_account(services: Services, actor: Actor, account_id: UUID, pat
         row = await catalog.change(session, CarrierAccount, account_id, values)
     if row is None:
         raise NotFound("carrier account")
+    services.signing.forget()
     return AccountOut.model_validate(row)
 
 

@@ -5,22 +5,24 @@ even whether a call exists.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
-from api.operations.errors import Forbidden, Malformed
+from api.operations.errors import Conflict, Forbidden, Malformed
 from api.operations.hang_ups import hang_up_at_carrier
 from api.operations.services import Services
+from api.operations.signing_accounts import LOOK_AGAIN_S, SigningAccount
 from api.operations.waking import wake_campaign
-from dialer.carriers.signatures import is_signed
+from dialer.carriers.signatures import is_signed, may_be_signature
 from dialer.carriers.twilio_callbacks import (
     Form,
     MalformedCallback,
+    kept_fields,
     read_amd,
     read_call_id,
     read_recording,
@@ -36,32 +38,8 @@ from dialer.store.callbacks import Applied, CallNotFound, apply_event, dedupe_ke
 
 #: Asked with by ``dialer doctor``, to see that the public address leads here.
 NO_CALL = UUID(int=0)
-#: What is kept of a form: states, times, numbers and ids; never a phone number, a name or what was said.
-_KEPT = frozenset(
-    {
-        "AccountSid",
-        "AnsweredBy",
-        "ApiVersion",
-        "CallDuration",
-        "CallSid",
-        "CallStatus",
-        "CallbackSource",
-        "Direction",
-        "Duration",
-        "ErrorCode",
-        "MachineDetectionDuration",
-        "RecordingChannels",
-        "RecordingDuration",
-        "RecordingSid",
-        "RecordingStatus",
-        "RecordingUrl",
-        "SequenceNumber",
-        "SipResponseCode",
-        "Timestamp",
-    }
-)
-
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +48,7 @@ class Callback:
 
     path: str
     query: str
-    call_id: str | None
+    call_id: UUID
     form: Form
     signature: str | None
     signature_settings: str | None
@@ -85,36 +63,54 @@ class Applying:
     applied: Applied
 
 
+def possible_call_id(call_id: str | None, signature: str | None) -> UUID:
+    """The call that a request names. Raises Forbidden when that or its signature cannot be the carrier's."""
+    if not may_be_signature(signature):
+        raise _forbidden()
+    try:
+        found = read_call_id(call_id)
+    except MalformedCallback:
+        raise _forbidden() from None
+    if found is None:
+        raise _forbidden()
+    return found
+
+
 async def receive_status(services: Services, callback: Callback) -> Applying | None:
-    """A change of the call's status. None for a request of ``dialer doctor``. Raises Forbidden, Malformed."""
-    if _call_id(callback) == NO_CALL:
-        await _check_account(services, callback)
+    """A change of the call's status. None for a request of ``dialer doctor``.
+
+    Like the others raises Forbidden, Malformed, and Conflict for a report about another call than the one it names.
+    """
+    if callback.call_id == NO_CALL:
+        await _signers(services, callback)
         return None
     return await _receive(services, callback, read_status)
 
 
 async def receive_amd(services: Services, callback: Callback) -> Applying:
-    """Who answered, found out while the call went on. Raises Forbidden, Malformed."""
+    """Who answered, found out while the call went on."""
     return await _receive(services, callback, read_amd)
 
 
 async def receive_recording(services: Services, callback: Callback) -> Applying:
-    """A recording is ready, or there is none. Raises Forbidden, Malformed."""
+    """A recording is ready, or there is none."""
     return await _receive(services, callback, read_recording)
 
 
 async def receive_voice(services: Services, callback: Callback) -> tuple[str, Applying]:
-    """The call is answered: what it is told, as TwiML. Raises Forbidden, Malformed."""
-    call_id = _call_id(callback)
-    async with services.database.transaction_over_all() as session:
-        target = await _proved(services, session, callback, call_id)
-        request = _parsed(lambda: read_voice(callback.form, call_id))
-        applied = await _apply(services, session, call_id, callback, request.event)
-        opening = await call_reads.opening_of(session, call_id)
+    """The call is answered: what it is told, as TwiML."""
+    signers = await _signers(services, callback)
+    request = _parsed(read_voice, callback)
+
+    async def apply(session: AsyncSession, account: SigningAccount) -> tuple[Applying, dict[str, Any] | None]:
+        applying = await _apply(services, session, account, callback, request.event)
+        return applying, await call_reads.opening_of(session, callback.call_id)
+
+    applying, opening = await _in_its_workspace(services, signers, apply)
     document = hang_up()
     if (
         opening is not None
-        and applied.hang_up is None
+        and applying.applied.hang_up is None
         and opening["state"] not in (CallState.ENDED, CallState.DEFERRED)
     ):
         answered_by = request.event.answered_by or opening["answered_by"]
@@ -124,7 +120,7 @@ async def receive_voice(services: Services, callback: Callback) -> tuple[str, Ap
             answered_by=None if answered_by is None else AnsweredBy(answered_by),
             gathered=request.gathered,
         )
-    return document, Applying(call_id=call_id, account_id=target["carrier_account_id"], applied=applied)
+    return document, applying
 
 
 async def follow_up(services: Services, applying: Applying) -> None:
@@ -143,44 +139,63 @@ async def follow_up(services: Services, applying: Applying) -> None:
 
 
 async def _receive(services: Services, callback: Callback, reading: Callable[[Form, UUID], CarrierEvent]) -> Applying:
-    call_id = _call_id(callback)
-    async with services.database.transaction_over_all() as session:
-        target = await _proved(services, session, callback, call_id)
-        event = _parsed(lambda: reading(callback.form, call_id))
-        applied = await _apply(services, session, call_id, callback, event)
-    return Applying(call_id=call_id, account_id=target["carrier_account_id"], applied=applied)
+    signers = await _signers(services, callback)
+    event = _parsed(reading, callback)
+
+    async def apply(session: AsyncSession, account: SigningAccount) -> Applying:
+        return await _apply(services, session, account, callback, event)
+
+    return await _in_its_workspace(services, signers, apply)
 
 
-async def _proved(services: Services, session: AsyncSession, callback: Callback, call_id: UUID) -> Mapping[str, Any]:
-    """The call's account, when its secret signed the request. Narrows the transaction to the call's workspace."""
-    target = await call_reads.callback_target(session, call_id)
-    if target is None or callback.form.get("AccountSid") != target["account_sid"]:
+async def _signers(services: Services, callback: Callback) -> list[SigningAccount]:
+    """The accounts whose secret signed the request: one, or one of each workspace that shares it. Raises Forbidden."""
+    sid = str(callback.form.get("AccountSid", ""))
+    known = await services.signing.of(sid)
+    signers = [account for account in known if _is_signed(services, callback, account.secret)]
+    if not signers:  # by a secret that was changed since we looked?
+        again = await services.signing.of(sid, at_most_s=LOOK_AGAIN_S)
+        changed = [account for account in again if account not in known]
+        signers = [account for account in changed if _is_signed(services, callback, account.secret)]
+    if not signers:
         raise _forbidden()
-    if not _is_signed(services, callback, bytes(target["secret"])):
-        raise _forbidden()
-    return target
+    return signers
 
 
-async def _check_account(services: Services, callback: Callback) -> None:
-    async with services.database.transaction_over_all() as session:
-        sealed = await call_reads.account_secrets(session, str(callback.form.get("AccountSid", "")))
-    if not any(_is_signed(services, callback, secret) for secret in sealed):
-        raise _forbidden()
+async def _in_its_workspace(
+    services: Services,
+    signers: list[SigningAccount],
+    apply: Callable[[AsyncSession, SigningAccount], Coroutine[Any, Any, T]],
+) -> T:
+    """Apply a report in the workspace that has the call over one of these accounts. Raises Forbidden for none."""
+    for account in signers:
+        try:
+            async with services.database.transaction(account.workspace_id) as session:
+                return await apply(session, account)
+        except CallNotFound:
+            continue
+    raise _forbidden()
 
 
 async def _apply(
-    services: Services, session: AsyncSession, call_id: UUID, callback: Callback, event: CarrierEvent
-) -> Applied:
-    payload = {name: str(value) for name, value in callback.form.items() if name in _KEPT}
+    services: Services, session: AsyncSession, account: SigningAccount, callback: Callback, event: CarrierEvent
+) -> Applying:
+    payload = kept_fields(callback.form)
     dedupe = dedupe_key(event)
     if event.kind == "recording":
         dedupe = ":".join((dedupe, payload.get("RecordingSid", ""), payload.get("RecordingStatus", "")))
-    try:
-        return await apply_event(
-            session, call_id, event, payload=payload, dedupe=dedupe, timing=services.settings.timing
-        )
-    except CallNotFound:
-        raise _forbidden() from None
+    applied = await apply_event(
+        session,
+        callback.call_id,
+        event,
+        payload=payload,
+        dedupe=dedupe,
+        timing=services.settings.timing,
+        account_id=account.id,
+    )
+    if applied.foreign:
+        raise Conflict("The report is about another call than the one it names.", code="another_call")
+    return Applying(call_id=callback.call_id, account_id=account.id, applied=applied)
 
 
 def _is_signed(services: Services, callback: Callback, sealed: bytes) -> bool:
@@ -203,19 +218,9 @@ def _is_signed(services: Services, callback: Callback, sealed: bytes) -> bool:
     )
 
 
-def _call_id(callback: Callback) -> UUID:
+def _parsed(reading: Callable[[Form, UUID], T], callback: Callback) -> T:
     try:
-        call_id = read_call_id(callback.call_id)
-    except MalformedCallback:
-        raise _forbidden() from None
-    if call_id is None:
-        raise _forbidden()
-    return call_id
-
-
-def _parsed(reading: Callable[[], Any]) -> Any:
-    try:
-        return reading()
+        return reading(callback.form, callback.call_id)
     except MalformedCallback as error:
         raise Malformed(f"The callback's {error.field} cannot be read.") from None
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Generic, TypeVar
 
+from api.operations.signing_accounts import SigningAccounts
 from dialer.carrier_accounts import CarrierAccounts
 from dialer.clock import Clock
 from dialer.domain.actors import Actor
@@ -55,6 +56,11 @@ class Services:
     seal: Seal
     actors: Remembered[bytes, Actor] = field(default_factory=lambda: Remembered[bytes, Actor](size=1000, seconds=5))
     secrets: Remembered[bytes, str] = field(default_factory=lambda: Remembered[bytes, str](size=1000, seconds=300))
+
+    signing: SigningAccounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signing", SigningAccounts(self.database))
 
     def now(self) -> datetime:
         """The product's clock."""

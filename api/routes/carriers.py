@@ -9,11 +9,12 @@ from starlette.datastructures import ImmutableMultiDict
 from api.deps import ServicesDep
 from api.operations import carrier_callbacks
 from api.operations.carrier_callbacks import Callback
-from api.operations.errors import Malformed
+from api.operations.errors import Malformed, WrongMediaType
 from api.problems import responses
 from dialer.carriers.signatures import SETTINGS_HEADER, SIGNATURE_HEADER
 
 MAX_FIELDS = 200
+FORM_TYPE = "application/x-www-form-urlencoded"
 FORM: dict[str, Any] = {
     "parameters": [
         {
@@ -28,7 +29,7 @@ FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/x-www-form-urlencoded": {
+            FORM_TYPE: {
                 "schema": {
                     "type": "object",
                     "required": ["AccountSid", "CallSid"],
@@ -43,11 +44,21 @@ FORM: dict[str, Any] = {
         },
     },
 }
-router = APIRouter(prefix="/carriers/twilio", tags=["carrier callbacks"], responses=responses(400, 403, 413))
+router = APIRouter(
+    prefix="/carriers/twilio", tags=["carrier callbacks"], responses=responses(400, 403, 408, 409, 413, 415)
+)
 
 
 async def callback_of(request: Request) -> Callback:
-    """The request as it came; the form keeps repeated and empty fields, since the signature covers them."""
+    """The request as it came; the form keeps repeated and empty fields, since the signature covers them.
+
+    What cannot be the carrier's is refused by its headers, before its body is read.
+    """
+    call_id = carrier_callbacks.possible_call_id(
+        request.query_params.get("call_id"), request.headers.get(SIGNATURE_HEADER)
+    )
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise WrongMediaType(f"The body must be {FORM_TYPE}.")
     body = await request.body()
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=MAX_FIELDS)
@@ -56,7 +67,7 @@ async def callback_of(request: Request) -> Callback:
     return Callback(
         path=request.scope["raw_path"].decode("ascii", "replace"),
         query=request.scope["query_string"].decode("ascii", "replace"),
-        call_id=request.query_params.get("call_id"),
+        call_id=call_id,
         form=ImmutableMultiDict(pairs),
         signature=request.headers.get(SIGNATURE_HEADER),
         signature_settings=request.headers.get(SETTINGS_HEADER),

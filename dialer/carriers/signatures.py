@@ -8,6 +8,7 @@ and host are not the ones Twilio used. https://www.twilio.com/docs/usage/webhook
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 
 import hmac
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from twilio.request_validator import (
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
 SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
+#: A SHA-1 or SHA-256 in base64.
+_SHAPE = re.compile(r"[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=")
 
 
 def public_address(public_base_url: str, path: str, query: str) -> str:
@@ -29,6 +32,11 @@ def public_address(public_base_url: str, path: str, query: str) -> str:
     percent-encoded.
     """
     return public_base_url.rstrip("/") + path + (f"?{query}" if query else "")
+
+
+def may_be_signature(value: str | None) -> bool:
+    """False for what cannot be any secret's signature, so that nothing else of the request needs to be read."""
+    return value is not None and _SHAPE.fullmatch(value) is not None
 
 
 def is_signed(

@@ -23,7 +23,35 @@ Form = Mapping[str, object]
 
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
+_RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
 _LARGEST = 2**31 - 1
+#: No call is older than the carrier, and none has a time so far ahead that arithmetic with it fails.
+_YEARS = range(2008, 2101)
+_LONGEST_ADDRESS = 2000
+_LONGEST_KEPT = 200
+_DEAREST = Decimal(1_000_000)
+#: What is kept of a form: states, times, numbers and ids; never a phone number, a name or what was said.
+_KEPT = (
+    "AccountSid",
+    "AnsweredBy",
+    "ApiVersion",
+    "CallDuration",
+    "CallSid",
+    "CallStatus",
+    "CallbackSource",
+    "Direction",
+    "Duration",
+    "ErrorCode",
+    "MachineDetectionDuration",
+    "RecordingChannels",
+    "RecordingDuration",
+    "RecordingSid",
+    "RecordingStatus",
+    "RecordingUrl",
+    "SequenceNumber",
+    "SipResponseCode",
+    "Timestamp",
+)
 
 
 class MalformedCallback(ValueError):
@@ -83,6 +111,8 @@ def read_amd(form: Form, call_id: UUID | None) -> CarrierEvent:
 def read_recording(form: Form, call_id: UUID | None) -> CarrierEvent:
     """A recording callback; the address of the recording only once it can be listened to."""
     url = _address(form, "RecordingUrl")
+    if _text(form, "RecordingSid") is not None:
+        _sid(form, "RecordingSid", _RECORDING_SID)
     done = _text(form, "RecordingStatus") in (None, "completed")
     # The duration of a recording that is not done is sent as -1.
     unknown = _text(form, "RecordingDuration") == "-1"
@@ -108,6 +138,14 @@ def read_voice(form: Form, call_id: UUID | None) -> VoiceRequest:
     speech, digits = _text(form, "SpeechResult"), _text(form, "Digits")
     gathered = "SpeechResult" in form or "Digits" in form
     return VoiceRequest(event=event, gathered=gathered, spoke=bool(speech or digits))
+
+
+def kept_fields(form: Form) -> dict[str, str]:
+    """What a call's log keeps of a form, in a shape that every database takes: short, and without zero bytes."""
+    kept = {name: str(form[name]).replace("\0", "\ufffd") for name in _KEPT if name in form}
+    return {
+        name: value[: _LONGEST_ADDRESS if name == "RecordingUrl" else _LONGEST_KEPT] for name, value in kept.items()
+    }
 
 
 def read_carrier_status(value: str, field: str = "status") -> CarrierStatus:
@@ -138,6 +176,8 @@ def read_time(value: str | None, field: str) -> datetime | None:
         time = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         raise MalformedCallback(field) from None
+    if time.year not in _YEARS:
+        raise MalformedCallback(field)
     return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).astimezone(UTC)
 
 
@@ -158,7 +198,7 @@ def read_price(value: str | None, field: str = "price") -> Decimal | None:
         price = Decimal(value)
     except InvalidOperation:
         raise MalformedCallback(field) from None
-    if not price.is_finite():
+    if not price.is_finite() or abs(price) > _DEAREST:
         raise MalformedCallback(field)
     return abs(price)
 
@@ -228,7 +268,9 @@ def _sid(form: Form, field: str, pattern: re.Pattern[str]) -> str:
 
 def _address(form: Form, field: str) -> str | None:
     value = _text(form, field)
-    if value is not None and not value.startswith(("https://", "http://")):
+    if value is None:
+        return None
+    if not value.startswith(("https://", "http://")) or len(value) > _LONGEST_ADDRESS or "\0" in value:
         raise MalformedCallback(field)
     return value
 

@@ -52,3 +52,12 @@ def progress(state: CallState, event: CarrierEvent) -> Progress:
         return Progress(state=CallState.ENDED, ends=True)
     reported = _STATES[event.status]
     return Progress(state=reported if PROGRESS[reported] > PROGRESS[state] else state, ends=False)
+
+
+def contradicts(state: CallState, event: CarrierEvent) -> bool:
+    """True for a report that says of an ended call how it went on: its end is known, and so is who answered.
+
+    When it rang may still be learned from a report that was overtaken.
+    """
+    over = state in (CallState.ENDED, CallState.DEFERRED)
+    return over and event.kind == "status" and event.status is not CarrierStatus.RINGING

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one, rows
@@ -58,23 +58,9 @@ async def redact(session: AsyncSession, call_id: UUID) -> bool:
     return True
 
 
-async def callback_target(session: AsyncSession, call_id: UUID) -> dict[str, Any] | None:
-    """Whose call this is, and the sealed secret that signs its callbacks.
-
-    Asked over all workspaces. The same statement narrows the rest of the transaction to the call's workspace.
-    """
-    sql = """
-        SELECT c.workspace_id, c.campaign_id, c.carrier_account_id, a.account_sid, a.secret,
-            set_config('dialer.workspace', c.workspace_id::text, true) AS narrowed
-        FROM calls c JOIN carrier_accounts a ON a.id = c.carrier_account_id WHERE c.id = :id"""
-    row = await one(session, sql, {"id": call_id})
-    return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
-
-
-async def account_secrets(session: AsyncSession, account_sid: str) -> list[bytes]:
-    """The sealed secrets of every workspace's account with this id. Asked over all workspaces."""
-    sql = "SELECT secret FROM carrier_accounts WHERE account_sid = :sid LIMIT 20"
-    return [bytes(row.secret) for row in await rows(session, sql, {"sid": account_sid})]
+async def sealed_secrets(session: AsyncSession) -> list[Row[Any]]:
+    """Every carrier account with the sealed secret that signs its callbacks. Asked over all workspaces."""
+    return await rows(session, "SELECT id, workspace_id, account_sid, secret FROM carrier_accounts")
 
 
 async def opening_of(session: AsyncSession, call_id: UUID) -> dict[str, Any] | None:

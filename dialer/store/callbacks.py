@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dialer.domain.call_progress import Fit, fit, progress
+from dialer.domain.call_progress import Fit, contradicts, fit, progress
 from dialer.domain.call_results import CallEnded
 from dialer.domain.campaign_rules import AnsweringMachine, rules_from_json
 from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
@@ -26,11 +26,15 @@ DEFAULT_MAX_CALL_S = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What a report did. ``ended`` goes to the call's workflow; ``hang_up`` is a carrier's call that must not go on."""
+    """What a report did. ``ended`` goes to the call's workflow; ``hang_up`` is a carrier's call that must not go on.
+
+    ``foreign``: the report names the carrier's id of another call of ours, which has its own reports.
+    """
 
     workspace_id: UUID
     campaign_id: UUID | None
     changed: bool
+    foreign: bool = False
     ended: CallEnded | None = None
     hang_up: str | None = None
     state: CallState | None = None
@@ -46,24 +50,35 @@ class CallNotFound(LookupError):
 
 
 async def apply_event(
-    session: AsyncSession, call_id: UUID, event: CarrierEvent, *, payload: dict[str, Any], dedupe: str, timing: Timing
+    session: AsyncSession,
+    call_id: UUID,
+    event: CarrierEvent,
+    *,
+    payload: dict[str, Any],
+    dedupe: str,
+    timing: Timing,
+    account_id: UUID | None = None,
 ) -> Applied:
-    """Record a report and let it move the call. The same report again (by ``dedupe``) changes nothing."""
-    call = await _locked(session, call_id)
+    """Record a report and let it move the call. The same report again (by ``dedupe``) changes nothing.
+
+    Raises CallNotFound; with ``account_id`` also for a call over another carrier account.
+    """
+    call = await _recorded(session, call_id, account_id, event, payload, dedupe)
+    if not call.is_new:
+        return _untouched(call)
     if call.redacted:
         # What was forgotten on purpose is not told again by a report that came late.
-        event, payload = replace(event, recording_url=None), {}
-    if not await _record(session, call, event, payload, dedupe):
-        return _untouched(call)
-    match fit(CallState(call.state), call.carrier_call_id, event):
-        case Fit.ANOTHER:
-            return _untouched(call, hang_up=event.carrier_call_id)
-        case Fit.LATE:
-            await _mark_late(session, call, event)
-            return _untouched(call, hang_up=event.carrier_call_id)
-        case Fit.OURS:
-            pass
+        event = replace(event, recording_url=None)
+    fitting = fit(CallState(call.state), call.carrier_call_id, event)
+    if fitting is Fit.ANOTHER:
+        if await _is_another_calls(session, call, event.carrier_call_id):
+            return replace(_untouched(call), foreign=True)
+        return _untouched(call, hang_up=event.carrier_call_id)
     if call.carrier_call_id is None and not await adopt(session, call_id, event.carrier_call_id):
+        return replace(_untouched(call), foreign=True)
+    if fitting is Fit.LATE:
+        sql = "UPDATE calls SET late_at = coalesce(late_at, dialer_now()) WHERE id = :id"
+        await session.execute(text(sql), {"id": call.id})
         return _untouched(call, hang_up=event.carrier_call_id)
     return await _advance(session, call, event, timing)
 
@@ -84,7 +99,8 @@ async def adopt(session: AsyncSession, call_id: UUID, carrier_call_id: str) -> b
 async def _advance(session: AsyncSession, call: Row[Any], event: CarrierEvent, timing: Timing) -> Applied:
     state = CallState(call.state)
     step = progress(state, event)
-    await _note(session, call, event, step.state, timing)
+    if not contradicts(state, event):
+        await _note(session, call, event, step.state, timing)
     ended = None
     if step.ends:
         ended = await end_call(session, call.id, _ending(call, event), timing)
@@ -102,10 +118,7 @@ async def _advance(session: AsyncSession, call: Row[Any], event: CarrierEvent, t
 
 async def _note(session: AsyncSession, call: Row[Any], event: CarrierEvent, state: CallState, timing: Timing) -> None:
     """Everything but the end: times are set once, who answered is refined until the prospect is decided."""
-    rules = rules_from_json(call.settings) if call.settings is not None else None
-    ring = rules.ring_timeout_s if rules is not None else DEFAULT_RING_TIMEOUT_S
-    talk = rules.max_call_s if rules is not None else DEFAULT_MAX_CALL_S
-    left = {CallState.ACCEPTED: timing.ring_after_s, CallState.RINGING: ring, CallState.IN_PROGRESS: talk}.get(state)
+    left = _time_left(call, state, timing)
     moved = state is not CallState(call.state) and left is not None
     rang = event.status is CarrierStatus.RINGING
     answered_at = _answered_at(event)
@@ -135,6 +148,18 @@ async def _note(session: AsyncSession, call: Row[Any], event: CarrierEvent, stat
         "left": (left or 0) + timing.deadline_margin_s,
     }
     await session.execute(text(sql), parameters)
+
+
+def _time_left(call: Row[Any], state: CallState, timing: Timing) -> float | None:
+    """How long the state may last, None for one that does not wait for the carrier."""
+    if state is CallState.ACCEPTED:
+        return timing.ring_after_s
+    rules = rules_from_json(call.settings) if call.settings is not None else None
+    if state is CallState.RINGING:
+        return rules.ring_timeout_s if rules is not None else DEFAULT_RING_TIMEOUT_S
+    if state is CallState.IN_PROGRESS:
+        return rules.max_call_s if rules is not None else DEFAULT_MAX_CALL_S
+    return None
 
 
 def _answered_at(event: CarrierEvent) -> datetime | None:
@@ -168,29 +193,37 @@ def _ending(call: Row[Any], event: CarrierEvent) -> Ending:
     )
 
 
-async def _locked(session: AsyncSession, call_id: UUID) -> Row[Any]:
-    sql = """
-        SELECT c.id, c.workspace_id, c.campaign_id, c.state, c.carrier_call_id, c.answered_by, c.message_played,
-            c.hang_up_at, c.cancel_reason, m.settings,
-            c.state IN ('ended', 'deferred') AND c.from_phone IS NULL AND c.to_phone IS NULL AS redacted
-        FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id WHERE c.id = :id FOR NO KEY UPDATE OF c"""
-    call = await one(session, sql, {"id": call_id})
-    if call is None:
-        raise CallNotFound(f"there is no call {call_id}")
-    return call
+async def _recorded(
+    session: AsyncSession,
+    call_id: UUID,
+    account_id: UUID | None,
+    event: CarrierEvent,
+    payload: dict[str, Any],
+    dedupe: str,
+) -> Row[Any]:
+    """The call, locked, with the report kept in its log; ``is_new`` is False when the log had it already.
 
-
-async def _record(
-    session: AsyncSession, call: Row[Any], event: CarrierEvent, payload: dict[str, Any], dedupe: str
-) -> bool:
+    One statement, because a callback costs about as much as the round trips it makes.
+    """
     sql = """
-        INSERT INTO call_events (workspace_id, call_id, kind, dedupe, carrier_call_id, status, sequence, occurred_at,
-            payload)
-        VALUES (:workspace, :call, :kind, :dedupe, :sid, :status, :sequence, :at, CAST(:payload AS jsonb))
-        ON CONFLICT (call_id, dedupe) DO NOTHING RETURNING id"""
+        WITH call AS (
+            SELECT c.id, c.workspace_id, c.campaign_id, c.carrier_account_id, c.state, c.carrier_call_id,
+                c.answered_by, c.message_played, c.hang_up_at, c.cancel_reason, m.settings,
+                c.state IN ('ended', 'deferred') AND c.from_phone IS NULL AND c.to_phone IS NULL AS redacted
+            FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id
+            WHERE c.id = :id AND (CAST(:account AS uuid) IS NULL OR c.carrier_account_id = :account)
+            FOR NO KEY UPDATE OF c
+        ), event AS (
+            INSERT INTO call_events (workspace_id, call_id, kind, dedupe, carrier_call_id, status, sequence,
+                occurred_at, payload)
+            SELECT workspace_id, id, :kind, :dedupe, :sid, :status, :sequence, :at,
+                CASE WHEN redacted THEN '{}' ELSE CAST(:payload AS jsonb) END
+            FROM call ON CONFLICT (call_id, dedupe) DO NOTHING RETURNING id
+        )
+        SELECT call.*, EXISTS (SELECT 1 FROM event) AS is_new FROM call"""
     parameters = {
-        "workspace": call.workspace_id,
-        "call": call.id,
+        "id": call_id,
+        "account": account_id,
         "kind": event.kind,
         "dedupe": dedupe,
         "sid": event.carrier_call_id,
@@ -199,13 +232,15 @@ async def _record(
         "at": event.occurred_at,
         "payload": json.dumps(payload),
     }
-    return await one(session, sql, parameters) is not None
+    call = await one(session, sql, parameters)
+    if call is None:
+        raise CallNotFound(f"there is no call {call_id}")
+    return call
 
 
-async def _mark_late(session: AsyncSession, call: Row[Any], event: CarrierEvent) -> None:
-    if await adopt(session, call.id, event.carrier_call_id):
-        sql = "UPDATE calls SET late_at = coalesce(late_at, dialer_now()) WHERE id = :id"
-        await session.execute(text(sql), {"id": call.id})
+async def _is_another_calls(session: AsyncSession, call: Row[Any], carrier_call_id: str) -> bool:
+    sql = "SELECT 1 FROM calls WHERE carrier_account_id = :account AND carrier_call_id = :sid"
+    return await one(session, sql, {"account": call.carrier_account_id, "sid": carrier_call_id}) is not None
 
 
 def _untouched(call: Row[Any], hang_up: str | None = None) -> Applied:

@@ -6,7 +6,7 @@ answering-machine result; then the call is over, its slot free, and ``amd_due_at
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -37,6 +37,14 @@ class Ending:
     """True when the account or our settings were refused: nothing is known of the person, who stays as they were."""
     decision_waits: bool = False
     """True while an asynchronous answering-machine result may still come."""
+
+
+class _Following(NamedTuple):
+    """What became of the prospect after the call."""
+
+    state: str | None
+    due_at: datetime | None
+    reason: str | None
 
 
 async def end_call(session: AsyncSession, call_id: UUID, ending: Ending, timing: Timing) -> CallEnded | None:
@@ -94,10 +102,11 @@ async def decide_prospect(
 ) -> CallEnded:
     """Set the prospect's next state after the ended call, and what the call's workflow will show."""
     call = await _read(session, call_id)
+    following = _Following(call.next_state, call.next_due_at, call.next_reason)
     if call.prospect_id is not None:
         step = await _next_step(session, call, attempted=attempted, untouched=untouched)
-        await _apply(session, call, step, attempted=attempted, untouched=untouched)
-    return await read_ended(session, call_id)
+        following = await _apply(session, call, step, attempted=attempted, untouched=untouched) or following
+    return _ended(call, following)
 
 
 async def read_result(session: AsyncSession, call_id: UUID) -> CallEnded | None:
@@ -110,6 +119,10 @@ async def read_result(session: AsyncSession, call_id: UUID) -> CallEnded | None:
 async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:
     """The result of an attempt that is over, as its workflow shows it."""
     row = await _read(session, call_id)
+    return _ended(row, _Following(row.next_state, row.next_due_at, row.next_reason))
+
+
+def _ended(row: Row[Any], following: _Following) -> CallEnded:
     rules = rules_from_json(row.settings) if row.settings is not None else None
     return CallEnded(
         state=row.state,
@@ -121,9 +134,9 @@ async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:
         answered_at=moment(row.answered_at),
         ended_at=moment(row.ended_at),
         talk_seconds=row.talk_seconds,
-        prospect_state=row.next_state,
-        next_due_at=moment(row.next_due_at),
-        why=row.next_reason if row.state == "ended" else row.deferred_reason,
+        prospect_state=following.state,
+        next_due_at=moment(following.due_at),
+        why=following.reason if row.state == "ended" else row.deferred_reason,
     )
 
 
@@ -157,20 +170,30 @@ async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool) 
     )
 
 
-async def _apply(session: AsyncSession, call: Row[Any], step: NextStep, *, attempted: bool, untouched: bool) -> None:
+async def _apply(
+    session: AsyncSession, call: Row[Any], step: NextStep, *, attempted: bool, untouched: bool
+) -> _Following | None:
+    """Move the prospect on, and keep with the call what was decided. None when that was done already."""
     delay = step.delay.total_seconds() if step.delay is not None else 0.0
     sql = """
-        UPDATE prospects SET state = :state, attempts = attempts + :counted,
-            last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
-            last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END,
-            next_due_at = CASE WHEN :state = 'ready' THEN dialer_now() + make_interval(secs => :delay) END
-        WHERE id = :id AND state = 'in_call' RETURNING next_due_at"""
+        WITH prospect AS (
+            UPDATE prospects SET state = :state, attempts = attempts + :counted,
+                last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
+                last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END,
+                next_due_at = CASE WHEN :state = 'ready' THEN dialer_now() + make_interval(secs => :delay) END
+            WHERE id = :prospect AND state = 'in_call' RETURNING next_due_at
+        )
+        UPDATE calls SET next_state = :state, next_due_at = prospect.next_due_at, next_reason = :reason
+        FROM prospect WHERE calls.id = :id
+        RETURNING calls.next_state, calls.next_due_at, calls.next_reason"""
     changed = await one(
         session,
         sql,
         {
-            "id": call.prospect_id,
+            "id": call.id,
+            "prospect": call.prospect_id,
             "state": step.state.value,
+            "reason": step.reason,
             "counted": 1 if attempted else 0,
             "untouched": untouched,
             "disposition": call.disposition,
@@ -178,11 +201,7 @@ async def _apply(session: AsyncSession, call: Row[Any], step: NextStep, *, attem
             "delay": delay,
         },
     )
-    if changed is None:
-        return
-    sql = "UPDATE calls SET next_state = :state, next_due_at = :due, next_reason = :reason WHERE id = :id"
-    parameters = {"id": call.id, "state": step.state.value, "due": changed.next_due_at, "reason": step.reason}
-    await session.execute(text(sql), parameters)
+    return None if changed is None else _Following(*changed)
 
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
