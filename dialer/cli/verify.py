@@ -74,7 +74,7 @@ def verify(
         except (CarrierError, SealBroken) as error:
             raise _stop(f"the carrier's list cannot be read: {error}") from None
     if as_json:
-        output().print_json(json.dumps(_as_json(verdict)))
+        output().out(json.dumps(_as_json(verdict), indent=2))
     else:
         _show(output(), verdict)
     raise typer.Exit(exit_code(verdict))

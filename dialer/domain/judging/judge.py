@@ -117,7 +117,7 @@ def _counts(case: Case) -> Counts:
     return Counts(
         calls=len(mine),
         carrier_calls=sum(1 for _ in case.judged_placed()) + len(case.strangers),
-        prospects=Counter(prospect.state.value for prospect in case.evidence.prospects),
+        prospects=dict(Counter(prospect.state.value for prospect in case.evidence.prospects)),
         unknown=len(unknown),
         unknown_at_carrier=sum(1 for call in unknown if call.id in case.records_of),
         deferred=sum(1 for call in mine if call.state is CallState.DEFERRED),
