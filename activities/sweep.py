@@ -139,6 +139,9 @@ class SweepActivities:
         while self._watch_on and not activity.is_worker_shutdown() and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(self._timing.watch_s)
             looked += await self._watch_once(looks)
+        if activity.is_worker_shutdown():
+            # Not a result: until the next sweep nobody would watch. Another worker begins anew.
+            raise ApplicationError("its worker is ended", category=ApplicationErrorCategory.BENIGN)
         return looked
 
     async def _watch_once(self, looks: Looks) -> int:

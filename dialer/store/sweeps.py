@@ -31,13 +31,23 @@ async def expired_claims(session: AsyncSession, expiry_s: float) -> list[OwnedCa
 
 
 async def overdue(session: AsyncSession) -> list[OwnedCall]:
-    """Live calls past their deadline, oldest first, and ended ones whose detection result has not come."""
+    """Live calls past their deadline, oldest first, and ended ones whose detection result has not come.
+
+    Some of each account, so that one which does not answer keeps no other's calls from being looked at.
+    """
     sql = f"""
-        (SELECT id, workspace_id FROM calls WHERE {LIVE} AND state <> 'claimed' AND deadline_at < dialer_now()
-            ORDER BY deadline_at LIMIT 100)
-        UNION ALL
-        (SELECT id, workspace_id FROM calls WHERE amd_due_at < dialer_now() LIMIT 100)"""
-    return [_owned(row) for row in await rows(session, sql)]
+        SELECT id, workspace_id, carrier_account_id FROM (
+            SELECT *, row_number() OVER (PARTITION BY carrier_account_id ORDER BY due_at) AS place FROM (
+                SELECT id, workspace_id, carrier_account_id, deadline_at AS due_at FROM calls
+                WHERE {LIVE} AND state <> 'claimed' AND deadline_at < dialer_now()
+                UNION ALL
+                SELECT id, workspace_id, carrier_account_id, amd_due_at FROM calls WHERE amd_due_at < dialer_now()
+            ) AS late
+        ) AS placed WHERE place <= 100 ORDER BY place LIMIT 1000"""
+    return [
+        OwnedCall(workspace_id=row.workspace_id, call_id=row.id, carrier_account_id=row.carrier_account_id)
+        for row in await rows(session, sql)
+    ]
 
 
 async def to_hang_up(session: AsyncSession) -> list[OwnedCall]:
