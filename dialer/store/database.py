@@ -87,8 +87,16 @@ def violated(error: IntegrityError) -> str | None:
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """True for what may succeed when the whole transaction is tried again: deadlock, serialization, lost connection."""
+    """True for what may succeed when the whole transaction is tried again.
+
+    Deadlock, serialization, a lost connection; and a statement that was prepared before a migration added a column,
+    which every connection meets once: the roll-back makes psycopg forget what it has prepared.
+    """
     return error.connection_invalidated or isinstance(
         error.orig,
-        errors.DeadlockDetected | errors.SerializationFailure | errors.LockNotAvailable | errors.OperationalError,
+        errors.DeadlockDetected
+        | errors.SerializationFailure
+        | errors.LockNotAvailable
+        | errors.OperationalError
+        | errors.FeatureNotSupported,
     )
