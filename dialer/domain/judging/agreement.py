@@ -107,7 +107,7 @@ def rows_agree_with_carrier(case: Case, findings: Findings) -> None:
     for call in case.judged_calls():
         if call.carrier_call_id is None or call.carrier_call_id in known:
             continue
-        if call.gated_at is None or call.gated_at < begins - timedelta(seconds=case.timing.undecided_s):
+        if call.gated_at is None or call.gated_at < begins:
             findings.not_decidable += 1  # older than the carrier's log
             continue
         findings.checked += 1

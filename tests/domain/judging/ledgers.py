@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, Any] = {
     "redial": {"max_attempts": 3, "delays": {"busy": ["PT1M", "PT1M"], "no_answer": [], "unknown": ["PT1M"]}},
     "pace": {"max_concurrent": 3, "calls_per_second": 2},
 }
-_STATUS = {
+_STATUS: Mapping[Disposition | None, CarrierStatus] = {
     Disposition.HUMAN: CarrierStatus.COMPLETED,
     Disposition.BUSY: CarrierStatus.BUSY,
     Disposition.NO_ANSWER: CarrierStatus.NO_ANSWER,
@@ -138,7 +138,7 @@ class Town:
         self,
         name: str,
         seconds: float,
-        disposition: Disposition = Disposition.HUMAN,
+        disposition: Disposition | None = Disposition.HUMAN,
         *,
         lasts: float = 5.0,
         then: ProspectState = ProspectState.REACHED,
@@ -184,7 +184,9 @@ class Town:
         next_due = call.next_due_at if state is ProspectState.READY else None
         self.people[name] = replace(person, state=state, attempts=made, next_due_at=next_due, updated_at=ended)
         if recorded:
-            self.record(call, seconds, ended=seconds + lasts, status=_STATUS.get(disposition, CarrierStatus.FAILED))
+            self.record(
+                call, seconds, ended=seconds + lasts, status=_STATUS.get(call.disposition, CarrierStatus.FAILED)
+            )
         return call
 
     def record(
