@@ -8,9 +8,8 @@ import logging
 
 from activities.ports import Workflows
 from dialer.domain.restores import Mark
-from dialer.domain.states import PausedReason
+from dialer.recovering import pause_everything
 from dialer.store import recoveries
-from dialer.store.control import StateConflict, pause
 from dialer.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -44,18 +43,10 @@ class RestoreGuard:
         return None
 
     async def pause_everything(self, mark: Mark, seen: Mark) -> None:
-        """One campaign at a time, under its lock, so that no gate that saw it running is under way afterwards."""
+        """Nobody is dialed until the carrier was asked for what is missing."""
         logger.error(
             "database restored, all paused: newest call %d, recovered at %s; seen were call %d and %s",
             *(mark.newest_call, mark.recovered_at, seen.newest_call, seen.recovered_at),
         )
-        async with self._database.transaction_over_all() as session:
-            await recoveries.note_restore(session)
-            campaigns = await recoveries.callable_campaigns(session)
-        for workspace_id, campaign_id in campaigns:
-            try:
-                async with self._database.transaction(workspace_id) as session:
-                    await pause(session, campaign_id, reason=PausedReason.DATABASE_RESTORED)
-            except StateConflict:
-                continue
+        for campaign_id in await pause_everything(self._database):
             await self._workflows.nudge_campaign(campaign_id)

@@ -153,8 +153,9 @@ class Carrier(Protocol):
         """
         ...
 
-    async def placed_from(self, *, from_: str, since: datetime) -> Sequence[CarrierCall]:
-        """Every call from one of our numbers that was placed over the API at or after ``since``, newest first.
+    async def placed_from(self, *, from_: str | None, since: datetime) -> Sequence[CarrierCall]:
+        """Every call from one of our numbers (None: from any) that was placed over the API at or after ``since``,
+        newest first.
 
         Raises ``OutcomeUnknown`` when the answer is missing or incomplete.
         """

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from twilio.base import values
 from twilio.base.exceptions import TwilioException
 from twilio.base.page import Page
 from twilio.rest import Client
@@ -144,16 +145,16 @@ class TwilioCarrier:
             return found
         raise OutcomeUnknown("more calls than are read")
 
-    async def placed_from(self, *, from_: str, since: datetime) -> Sequence[CarrierCall]:
+    async def placed_from(self, *, from_: str | None, since: datetime) -> Sequence[CarrierCall]:
         """See ``Carrier.placed_from``. Calls that came in, and legs that a call has dialed, are left out."""
         earliest = since.replace(microsecond=0)
         page: Page | None
-        page = await _read(self._client.calls.page_async(from_=from_, page_size=_LARGEST_PAGE))
+        page = await _read(self._client.calls.page_async(from_=from_ or values.unset, page_size=_LARGEST_PAGE))
         found: list[CarrierCall] = []
         while page is not None:
             listed = [(_carrier_call(record), str(record.direction)) for record in _records(page)]
             recent = [each for each in listed if each[0].created_at is None or each[0].created_at >= earliest]
-            found += [call for call, direction in recent if direction == _OUTBOUND and call.from_ == from_]
+            found += [call for call, direction in recent if direction == _OUTBOUND and from_ in (None, call.from_)]
             if not recent:
                 break
             page = await _read(page.next_page_async())
