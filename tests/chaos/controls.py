@@ -118,12 +118,11 @@ class Controls:
         """Upload a large file for a campaign that is never launched, and kill its reader at about 60 %."""
         rows = self._plan.people.stored
         import_id = await campaigns.upload_stored(self._clients, self._scenery, rows)
-        while True:
-            found = await self._clients.get(f"/imports/{import_id}")
-            if found["status"] != "running" or found["rows_read"] >= 0.5 * rows:
-                break
+        read = 0
+        while read < 0.55 * rows:
             await asyncio.sleep(POLL_S)
-        await self._processes.kill_bulk(incident.kind, rows_read=found["rows_read"], of=rows, status=found["status"])
+            read = await self._watcher.rows_read(import_id) or read
+        await self._processes.kill_bulk(incident.kind, rows_read=read, of=rows)
 
     async def _edit(self, incident: Incident, change: Mapping[str, Any], *, faults: int = 1) -> None:
         campaign = self._scenery.campaign(second=incident.second)

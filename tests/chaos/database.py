@@ -58,6 +58,11 @@ class Watcher:
         sql = "SELECT phone FROM prospects WHERE campaign_id = %s AND state = ANY(%s) ORDER BY id LIMIT %s"
         return [row[0] for row in await self._rows(sql, (campaign, list(states), limit)) or []]
 
+    async def rows_read(self, import_id: str) -> int | None:
+        """How far an import is; None while the database does not answer."""
+        found = await self._rows("SELECT rows_read FROM imports WHERE id = %s", (import_id,))
+        return found[0][0] if found else None
+
     async def cut(self, incident: Incident) -> None:
         """End the server's side of some connections of the product, those in a transaction first half of the time."""
         dice = random.Random(incident.dice)

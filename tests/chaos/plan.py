@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from tests.chaos.clocks import SCENES, Scene
 
-DURATION_S = 42.0
+DURATION_S = 45.0
 """Faults begin within so many seconds after the launch."""
 QUIET_S = 2.0
 """Nothing goes wrong before."""
