@@ -71,6 +71,11 @@ class Door:
     after: bool
     nth: int
 
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """Which line, however often it is passed."""
+        return self.where, self.what, self.after
+
     def __str__(self) -> str:
         where = f" of {self.where}" if self.where else ""
         again = f", passage {self.nth}" if self.nth > 1 else ""
@@ -84,7 +89,10 @@ class Doors:
     at: Door | None = None
     fault: Fault | None = None
     interruption: Interruption | None = None
+    #: Asked at every door what the world looks like from outside.
+    look: Callable[[], Awaitable[tuple[str, str]]] | None = None
     passed: list[Door] = field(default_factory=list[Door])
+    sights: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     happened: bool = False
     _seen: Counter[tuple[str, str, bool]] = field(default_factory=Counter[tuple[str, str, bool]])
 
@@ -111,7 +119,10 @@ class Life:
         """Raises Killed when the process dies here, or is dead; else the fault that the door has to play."""
         if self.over:
             raise Killed
-        if not self.doors.strike(where, what, after=after):
+        struck = self.doors.strike(where, what, after=after)
+        if self.doors.look is not None:
+            self.doors.sights.append(await self.doors.look())
+        if not struck:
             return None
         if self.doors.interruption is not None:
             await self.doors.interruption()

@@ -1,12 +1,12 @@
 """Workers and API processes, put together as their composition roots do it, from collaborators with doors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 from cryptography.fernet import Fernet
-from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
@@ -22,9 +22,12 @@ from dialer.settings import Settings
 from tests.faults.clocks import TestClock
 from tests.faults.doors import DoorCarriers, DoorDatabase, Doors, DoorWorkflows, Life
 from tests.faults.temporal import TemporalServer
+from tests.faults.towns import Town
+from tests.simulator.lines import TOKEN
+from tests.store.worlds import World
 
 #: The product's own, except that a leg does one round and that a busy machine is no frozen process.
-TIMING = Timing(leg_s=0.0, gate_age_s=30.0)
+TIMING = Timing(leg_s=0.0, gate_age_s=30.0, turn_lead_s=0.0, turn_slack_s=30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,41 +39,45 @@ class Installation:
     clock: TestClock
     temporal: TemporalServer
     seal: Seal
-    secret_key: str
-    timing: Timing = TIMING
+    settings: Settings
+    pools: dict[str, AsyncEngine] = field(default_factory=dict[str, AsyncEngine])
 
     @classmethod
-    def made(cls, database_url: str, public_url: str, clock: TestClock, timing: Timing = TIMING) -> "Installation":
+    def made(cls, database_url: str, public_url: str, clock: TestClock) -> "Installation":
         key = Fernet.generate_key().decode()
+        given: Mapping[str, Any] = {
+            "database_url": database_url,
+            "public_url": public_url,
+            "twilio_base_url": public_url,
+            "secret_key": key,
+            "timing": TIMING,
+        }
         return cls(
             database_url=database_url,
             public_url=public_url,
             clock=clock,
             temporal=TemporalServer(),
             seal=Seal(key),
-            secret_key=key,
-            timing=timing,
+            settings=Settings.model_validate(given),
         )
 
     @property
-    def settings(self) -> Settings:
-        given: Mapping[str, Any] = {
-            "database_url": self.database_url,
-            "public_url": self.public_url,
-            "twilio_base_url": self.public_url,
-            "secret_key": self.secret_key,
-            "timing": self.timing,
-        }
-        return Settings.model_validate(given)
+    def timing(self) -> Timing:
+        return self.settings.timing
+
+    async def close(self) -> None:
+        for pool in self.pools.values():
+            await pool.dispose()
 
 
 class Process:
-    """One life. ``close`` is also what becomes of a killed one: its connections close, its transactions roll back."""
+    """One life of a process called ``name``, whose next life has the same pool, emptied if it was killed."""
 
-    def __init__(self, its: Installation, doors: Doors, *, hidden: bool = False) -> None:
+    def __init__(self, name: str, its: Installation, doors: Doors, *, hidden: bool = False) -> None:
         self._its = its
         self.life = Life(doors)
         self.database = DoorDatabase(its.database_url, self.life, its.clock)
+        self.database.engine = its.pools.setdefault(name, self.database.engine)
         self._accounts = CarrierAccounts(self.database, its.seal, its.settings)
         self._carriers = DoorCarriers(self._accounts, self.life, hidden=hidden)
         self._workflows = DoorWorkflows(its.temporal, self.life)
@@ -98,7 +105,7 @@ class Process:
         """A chunk a leg: whatever else a worker does, a chunk is what it can lose."""
         return ImportActivities(self.database, self._workflows, leg_s=0.0, chunk_rows=3)
 
-    @property
+    @cached_property
     def services(self) -> Services:
         return Services(
             database=self.database,
@@ -110,14 +117,17 @@ class Process:
         )
 
     async def close(self) -> None:
+        """It ends well, and its connections wait for the next."""
         self.life.over = True
         await self._accounts.close()
-        await self.database.close()
+
+    async def bury(self) -> None:
+        """It was killed: its connections close, and with them what was not committed is gone."""
+        await self.close()
+        await self.database.engine.dispose()
 
 
-async def open_account(process: Process, its: Installation, *, url: str, account_sid: str, secret: str) -> UUID:
-    """The only carrier account there is leads to the simulator."""
-    async with process.database.transaction_over_all() as session:
-        sql = "UPDATE carrier_accounts SET account_sid = :sid, secret = :secret, base_url = :url RETURNING id"
-        given = {"sid": account_sid, "secret": its.seal.close(secret), "url": url}
-        return (await session.execute(text(sql), given)).scalar_one()
+async def lead_to(town: Town, world: World, its: Installation, account_sid: str) -> None:
+    """The workspace's carrier account is one of the town's."""
+    sql = "UPDATE carrier_accounts SET account_sid = :sid, secret = :secret, base_url = :url"
+    await world.run(sql, sid=account_sid, secret=its.seal.close(TOKEN), url=town.url)

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 from temporalio.exceptions import ApplicationError
@@ -23,7 +22,7 @@ from api.operations.carrier_callbacks import Applying, Callback
 from dialer.carriers.base import CarrierError
 from dialer.store.database import rows
 from tests.activities.recorders import run
-from tests.faults.doors import Doors, Killed
+from tests.faults.doors import Door, Doors, Killed
 from tests.faults.processes import Installation, Process
 from tests.faults.temporal import CallRun
 from tests.faults.towns import Town
@@ -62,6 +61,8 @@ class Site:
     hidden: bool = False
     #: Whether Temporal still has the workflows of calls.
     call_workflows: bool = True
+    #: Doors at which a callback has no answer yet.
+    receiving: list[Door] = field(default_factory=list[Door])
     sweeps: int = 0
     begun: datetime = field(init=False)
     swept_at: datetime = field(init=False)
@@ -76,13 +77,13 @@ class Site:
     @property
     def worker(self) -> Process:
         if self._worker is None or self._worker.life.over:
-            self._worker = Process(self.its, self.doors, hidden=self.hidden)
+            self._worker = Process("worker", self.its, self.doors, hidden=self.hidden)
         return self._worker
 
     @property
     def api(self) -> Process:
         if self._api is None or self._api.life.over:
-            self._api = Process(self.its, self.doors, hidden=self.hidden)
+            self._api = Process("api", self.its, self.doors, hidden=self.hidden)
         return self._api
 
     async def close(self) -> None:
@@ -98,7 +99,7 @@ class Site:
         except (Killed, BaseExceptionGroup) as error:
             if not process.life.over:
                 raise ActivityFailed(repr(error)) from error
-            await process.close()
+            await process.bury()
             raise Killed from None
         except FAILURES as error:
             if isinstance(error, ApplicationError) and error.non_retryable:
@@ -196,11 +197,12 @@ class Site:
     async def deliver(self, callback: Callback) -> None:
         """One callback, with the carrier's own retries when it gets no answer."""
         for _ in range(DELIVERIES if self.redelivers else 1):
-            process = self.api
+            process, before = self.api, len(self.doors.passed)
             try:
                 applying = await _receive(process, callback)
+                self.receiving += self.doors.passed[before:]
             except Killed:
-                await process.close()
+                await process.bury()
             except DBAPIError:
                 continue
             else:
@@ -213,7 +215,7 @@ class Site:
         try:
             await carrier_callbacks.follow_up(process.services, applying)
         except Killed:
-            await process.close()
+            await process.bury()
         except DBAPIError:
             return
 
@@ -283,8 +285,24 @@ class Site:
         runs = [*self.its.temporal.campaigns.values(), *self.its.temporal.calls.values()]
         return "\n    ".join(map(str, (self.its.clock.now(), *campaign, *people, *calls, *runs)))
 
-    async def first_call_id(self) -> UUID:
-        return (await self.world.read("SELECT id FROM calls WHERE campaign_id = :c ORDER BY id LIMIT 1"))[0].id
+    async def sight(self) -> tuple[str, str]:
+        """What there is, without ids and times, in full and in outline: moments that look alike go on alike."""
+        found = await self.world.read(
+            """SELECT status, paused_reason, idle_until IS NULL AS awake,
+                (SELECT json_agg(json_build_array(p.state, p.attempts) ORDER BY p.id) FROM prospects p
+                    WHERE p.campaign_id = m.id) AS people,
+                (SELECT json_agg(json_build_array(c.state, c.disposition, c.deferred_reason, c.cancel_reason,
+                    c.attempt, c.carrier_call_id IS NULL, c.hang_up_at IS NULL, c.hang_up_sent_at IS NULL,
+                    c.late_at IS NULL, c.amd_due_at IS NULL, c.answered_by) ORDER BY c.id) FROM calls c
+                    WHERE c.campaign_id = m.id) AS calls
+               FROM campaigns m WHERE m.id = :c"""
+        )
+        runs = [(run_.placed, run_.signalled is None, run_.result is None) for run_ in self.its.temporal.calls.values()]
+        campaigns = [(run_.nudged, run_.finished) for run_ in self.its.temporal.campaigns.values()]
+        at_carrier = [(call.status, call.answered_at is None) for call in self.town.ledger()]
+        whole = repr((found, runs, campaigns, at_carrier, len(self.held_back), self.hidden, self.call_workflows))
+        live = {str(call[0]) for call in found[0].calls or () if call[0] not in ("ended", "deferred")}
+        return whole, repr((sorted(live), found[0].status))
 
 
 def _ref(call: CallRun) -> CallRef:

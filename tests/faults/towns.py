@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from aiohttp import web
 from starlette.datastructures import ImmutableMultiDict
 
-from api.operations.carrier_callbacks import Callback
+from api.operations.carrier_callbacks import Callback, possible_call_id
 from dialer.carriers.signatures import SETTINGS_HEADER, SIGNATURE_HEADER
+from dialer.simulator.accounts import Account
 from dialer.simulator.app import create_app
 from dialer.simulator.behaviour import Behaviour
 from dialer.simulator.ledger import TERMINAL, Call
@@ -31,13 +33,14 @@ class Doorstep:
 
     async def handle(self, request: web.Request) -> web.Response:
         form = [(str(name), str(value)) for name, value in (await request.post()).items()]
+        signature = request.headers.get(SIGNATURE_HEADER)
         self.waiting.append(
             Callback(
                 path=request.raw_path.partition("?")[0],
                 query=request.query_string,
-                call_id=request.query.get("call_id"),
+                call_id=possible_call_id(request.query.get("call_id"), signature),
                 form=ImmutableMultiDict(form),
-                signature=request.headers.get(SIGNATURE_HEADER),
+                signature=signature,
                 signature_settings=request.headers.get(SETTINGS_HEADER),
             )
         )
@@ -56,7 +59,7 @@ def _place(callback: Callback) -> tuple[str, int, str]:
     sequence = callback.form.get("SequenceNumber")
     status = callback.path.endswith("/status") and sequence is not None
     late = callback.path.endswith("/recording")
-    return callback.call_id or "", (int(sequence) * 2 if status else 9 if late else 5), callback.path
+    return str(callback.call_id), (int(sequence) * 2 if status else 9 if late else 5), callback.path
 
 
 @dataclass
@@ -75,11 +78,14 @@ class Town:
         """Attempt by attempt."""
         self.simulated.town.script(phone, PhoneScripts.model_validate({"behaviours": list(behaviours)}))
 
-    def forget(self) -> None:
-        """As if nothing had ever been dialed."""
+    def open_account(self) -> str:
+        """A new account, for which nothing was ever dialed."""
         self.simulated.ledger.clear()
         self.simulated.town.unscript()
         self.doorstep.waiting.clear()
+        sid = f"AC{uuid4().hex}"
+        self.simulated.accounts.put(Account(sid=sid, auth_token=TOKEN))
+        return sid
 
     async def quiet(self) -> None:
         """Every call that is going to end by itself has ended, and every callback has arrived."""
