@@ -1,6 +1,6 @@
 """What is counted equals what is there: tallies and imports."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,25 +15,22 @@ Key = tuple[str, str]
 
 def tallies_equal_counts(case: Case, findings: Findings) -> None:
     """Every tally of every campaign against the rows that it counts."""
-    counted: dict[UUID, Counter[Key]] = {campaign.id: Counter() for campaign in case.evidence.campaigns}
+    totals: dict[UUID, dict[Key, int | Decimal]] = {c.id: defaultdict(int) for c in case.evidence.campaigns}
     for prospect in case.evidence.prospects:
-        if prospect.campaign_id in counted:
-            counted[prospect.campaign_id].update(
-                [("state", prospect.state.value), ("attempts", str(prospect.attempts))]
-            )
-    totals: dict[UUID, dict[Key, Decimal]] = {
-        campaign_id: {key: Decimal(n) for key, n in counts.items()} for campaign_id, counts in counted.items()
-    }
+        mine = totals.get(prospect.campaign_id)
+        if mine is not None:
+            mine["state", prospect.state.value] += 1
+            mine["attempts", str(prospect.attempts)] += 1
     for call in case.evidence.calls:
         mine = totals.get(call.campaign_id) if call.campaign_id is not None else None
         if mine is not None:
             for key, n in _counts_of(call):
-                mine[key] = mine.get(key, Decimal(0)) + n
+                mine[key] += n
     for campaign in case.evidence.campaigns:
         right = totals[campaign.id]
         for key in sorted(campaign.tallies.keys() | right.keys()):
             findings.checked += 1
-            tallied, there = campaign.tallies.get(key, Decimal(0)), right.get(key, Decimal(0))
+            tallied, there = campaign.tallies.get(key, Decimal(0)), Decimal(right[key])
             if tallied != there:
                 kind, name = key
                 findings.convict(
@@ -41,9 +38,9 @@ def tallies_equal_counts(case: Case, findings: Findings) -> None:
                 )
 
 
-def _counts_of(call: CallRecord) -> Iterator[tuple[Key, Decimal]]:
+def _counts_of(call: CallRecord) -> Iterator[tuple[Key, int | Decimal]]:
     """What one call adds to its campaign's counts. Hours are UTC."""
-    one = Decimal(1)
+    one = 1
     if call.dialed_at is not None and call.state is not CallState.DEFERRED:
         yield ("dialed", "all"), one
         yield ("dialed_in", _hour(call.dialed_at)), one
@@ -55,13 +52,13 @@ def _counts_of(call: CallRecord) -> Iterator[tuple[Key, Decimal]]:
     if call.outcome is not None:
         yield ("outcome", call.outcome.value), one
     if call.talk_seconds is not None:
-        yield ("talk_seconds", "all"), Decimal(call.talk_seconds)
+        yield ("talk_seconds", "all"), call.talk_seconds
     if call.cost is not None:
         yield ("cost", "all"), call.cost
 
 
 def _hour(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:00:00Z")
+    return f"{at.astimezone(UTC).isoformat(timespec='hours')[:13]}:00:00Z"
 
 
 def imports_add_up(case: Case, findings: Findings) -> None:

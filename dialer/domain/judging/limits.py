@@ -14,30 +14,48 @@ from dialer.domain.judging.evidence import CallRecord, Change, Subject
 Limit = Literal["max_concurrent", "calls_per_second", "calls_per_day"]
 
 _DAY = timedelta(hours=24)
-_SECOND = 1.0
+_SECOND = timedelta(seconds=1)
 #: A rate is exact at the turn; between the turn and the carrier lies a request, which may take longer or shorter.
 _RATE_MARGIN = 1.1
+_ROUNDING = 1e-9
 #: So many calls of a burst are named.
 _SHOWN = 20
 
 
-class NotCovered(Exception):
-    """The history does not say what was in force."""
+class Limits:
+    """One limit of one subject over time."""
+
+    def __init__(self, case: Case, limit: Limit, subject: Subject, subject_id: UUID) -> None:
+        values = ((change.at, _value(case, limit, change)) for change in case.history.of(subject, subject_id))
+        known = [(at, value) for at, value in values if value is not None]
+        self._times = [at for at, _ in known]
+        self._values = [value for _, value in known]
+
+    def largest(self, start: datetime, end: datetime) -> float | None:
+        """The largest value in force from ``start`` to ``end``; infinite where nothing is limited.
+
+        None when the history begins later.
+        """
+        first = bisect_right(self._times, start)
+        if not first:
+            return None
+        if first == len(self._times):
+            return self._values[-1]
+        return max(self._values[first - 1 : bisect_right(self._times, end)])
+
+    def largest_since(self, start: datetime, end: datetime) -> float | None:
+        """The same, where ``start`` may lie before the subject existed."""
+        if self._times and start < self._times[0] <= end:
+            start = self._times[0]
+        return self.largest(start, end)
 
 
-def largest(case: Case, limit: Limit, subject: Subject, subject_id: UUID, start: datetime, end: datetime) -> float:
-    """The largest value from ``start`` to ``end``; infinite where nothing is limited. Raises NotCovered."""
-    changes = case.history.during(subject, subject_id, start, end)
-    if not changes:
-        raise NotCovered
-    return max(_value(case, limit, change) for change in changes)
-
-
-def _value(case: Case, limit: Limit, change: Change) -> float:
+def _value(case: Case, limit: Limit, change: Change) -> float | None:
+    """What a change allows; None when it cannot be read."""
     if change.subject == "campaign":
         rules = case.rules_in(change)
         if rules is None:
-            raise NotCovered
+            return None
         return rules.pace.max_concurrent if limit == "max_concurrent" else rules.pace.calls_per_second
     value = (change.facts or {}).get(limit)
     return float("inf") if value is None else float(value)
@@ -66,6 +84,7 @@ def by_scope(case: Case) -> dict[tuple[Subject, UUID], list[Placed]]:
 def concurrency_caps_held(case: Case, findings: Findings) -> None:
     """At the start of every call, the calls in flight at the carrier are no more than the cap."""
     for (subject, subject_id), placed in by_scope(case).items():
+        caps = Limits(case, "max_concurrent", subject, subject_id)
         ends: list[datetime] = []
         open_ended = 0
         for each in placed:
@@ -78,8 +97,21 @@ def concurrency_caps_held(case: Case, findings: Findings) -> None:
                 heapq.heappush(ends, end)
             else:
                 continue
-            if case.judges(each.call):
-                _check_cap(case, findings, (subject, subject_id), each, len(ends) + open_ended)
+            if not case.judges(each.call):
+                continue
+            cap = caps.largest(each.call.claimed_at or each.record.created_at, start)
+            if cap is None:
+                findings.not_decidable += 1
+                continue
+            findings.checked += 1
+            if len(ends) + open_ended > cap:
+                findings.convict(
+                    f"{len(ends) + open_ended} calls in flight at the carrier when it began, and the "
+                    f"{_spoken(subject)} allows {cap:g}",
+                    call=each.call.id,
+                    carrier_call=each.record.carrier_call_id,
+                    **{subject: subject_id},
+                )
 
 
 def _interval(placed: Placed) -> tuple[datetime, datetime | None]:
@@ -94,67 +126,41 @@ def _interval(placed: Placed) -> tuple[datetime, datetime | None]:
     return record.created_by, given_back if record.ended_at is None else min(record.ended_at, given_back)
 
 
-def _check_cap(case: Case, findings: Findings, scope: tuple[Subject, UUID], placed: Placed, in_flight: int) -> None:
-    subject, subject_id = scope
-    call, record = placed.call, placed.record
-    try:
-        cap = largest(
-            case, "max_concurrent", subject, subject_id, call.claimed_at or record.created_at, record.created_by
-        )
-    except NotCovered:
-        findings.not_decidable += 1
-        return
-    findings.checked += 1
-    if in_flight > cap:
-        findings.convict(
-            f"{in_flight} calls in flight at the carrier when it began, and the {_spoken(subject)} allows {cap:g}",
-            call=call.id,
-            carrier_call=record.carrier_call_id,
-            **{subject: subject_id},
-        )
-
-
 def calls_per_second_held(case: Case, findings: Findings) -> None:
     """In any second, no more calls than rate + 10 % + 1 reach the carrier."""
+    memory = timedelta(seconds=case.tolerances.pace_memory_s)
     for (subject, subject_id), placed in by_scope(case).items():
-        starts = [each.record.created_at for each in placed]
+        rates = Limits(case, "calls_per_second", subject, subject_id)
         first = 0
         quiet_until: datetime | None = None
         for last, each in enumerate(placed):
-            window = timedelta(seconds=max(_SECOND - each.record.resolution_s, 0.0))
-            while starts[first] < starts[last] and starts[last] - starts[first] >= window:
+            now, window = each.record.created_at, _SECOND - timedelta(seconds=each.record.resolution_s)
+            while (since := placed[first].record.created_at) < now and now - since >= window:
                 first += 1
             if not case.judges(each.call):
                 continue
-            limit = _most_in_a_second(case, findings, (subject, subject_id), starts[first], starts[last])
-            if limit is None or last - first + 1 <= limit:
+            rate = rates.largest_since(since - memory, now)
+            if rate is None:
+                findings.not_decidable += 1
                 continue
-            if quiet_until is not None and starts[last] < quiet_until:
-                continue  # the same burst, convicted already
-            quiet_until = starts[last] + timedelta(seconds=_SECOND)
-            findings.convict(
-                f"{last - first + 1} calls reached the carrier within one second, and the {_spoken(subject)} "
-                f"allows {limit:g}",
-                call=each.call.id,
-                carrier_call=each.record.carrier_call_id,
-                burst=" ".join(one.record.carrier_call_id for one in placed[first : last + 1][:_SHOWN]),
-                **{subject: subject_id},
-            )
+            findings.checked += 1
+            if last - first + 1 <= rate * _RATE_MARGIN + 1 + _ROUNDING:
+                continue
+            if quiet_until is None or now >= quiet_until:  # else it is the same burst, convicted already
+                quiet_until = now + _SECOND
+                _convict_burst(findings, placed[first : last + 1], subject, subject_id, rate)
 
 
-def _most_in_a_second(
-    case: Case, findings: Findings, scope: tuple[Subject, UUID], start: datetime, end: datetime
-) -> float | None:
-    known = case.history.of(*scope)
-    since = start - timedelta(seconds=case.tolerances.pace_memory_s)
-    try:
-        since = max(since, known[0].at) if known and known[0].at <= start else since
-        rate = largest(case, "calls_per_second", scope[0], scope[1], since, end)
-    except NotCovered:
-        findings.not_decidable += 1
-        return None
-    findings.checked += 1
-    return rate * _RATE_MARGIN + 1 + 1e-9
+def _convict_burst(
+    findings: Findings, burst: Sequence[Placed], subject: Subject, subject_id: UUID, rate: float
+) -> None:
+    findings.convict(
+        f"{len(burst)} calls reached the carrier within one second, and the {_spoken(subject)} allows {rate:g}",
+        call=burst[-1].call.id,
+        carrier_call=burst[-1].record.carrier_call_id,
+        burst=" ".join(each.record.carrier_call_id for each in burst[:_SHOWN]),
+        **{subject: subject_id},
+    )
 
 
 def calls_per_day_held(case: Case, findings: Findings) -> None:
@@ -166,14 +172,14 @@ def calls_per_day_held(case: Case, findings: Findings) -> None:
     for number_id, placed in numbers.items():
         claims = sorted(_moments(placed, "claimed_at"))
         gates = sorted(_moments(placed, "gated_at"))
+        caps = Limits(case, "calls_per_day", "phone_number", number_id)
         for each in placed:
             at = each.call.claimed_at
             assert at is not None
             if not case.judges(each.call):
                 continue
-            try:
-                cap = largest(case, "calls_per_day", "phone_number", number_id, at, at)
-            except NotCovered:
+            cap = caps.largest(at, at)
+            if cap is None:
                 findings.not_decidable += 1
                 continue
             findings.checked += 1

@@ -35,6 +35,7 @@ class Closed:
 
 def inside_calling_hours(case: Case, findings: Findings) -> None:
     """At the moment at which the carrier accepted the call, every clock that counts was inside a window."""
+    clocks = Clocks()
     for placed in case.judged_placed():
         call, record = placed.call, placed.record
         rules = case.rules_of(call)
@@ -43,7 +44,7 @@ def inside_calling_hours(case: Case, findings: Findings) -> None:
             findings.not_decidable += 1
             continue
         findings.checked += 1
-        if _is_shut(rules, zones, placed, case.clock):
+        if clocks.all_shut(rules, zones, _edges(record, case.clock)):
             where = ", ".join(zones.names) if zones is not None else rules.hours.zone
             findings.convict(
                 f"dialed at {moment(record.created_at)}, outside the calling hours ({where})",
@@ -66,10 +67,26 @@ def _zones(call: CallRecord) -> ZoneSet | None:
         return None
 
 
-def _is_shut(rules: CampaignRules, zones: ZoneSet | None, placed: Placed, clock: timedelta) -> bool:
-    """True when it was certainly closed: from the earliest to the latest moment that the record may mean."""
-    edges = (placed.record.created_at - clock, placed.record.created_by + clock)
-    return not any(rules.hours.is_open(edge, zones) for edge in edges)
+def _edges(record: CarrierRecord, clock: timedelta) -> tuple[datetime, datetime]:
+    """The earliest and the latest moment that the record may mean."""
+    return record.created_at - clock, record.created_by + clock
+
+
+class Clocks:
+    """Whether hours are open, asked once per minute: windows begin and end with one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ZoneSet | None, datetime], bool] = {}
+
+    def all_shut(self, rules: CampaignRules, zones: ZoneSet | None, moments: Sequence[datetime]) -> bool:
+        """True when the hours were open at none of these moments. ``rules`` live as long as this object."""
+        return not any(self._is_open(rules, zones, at.replace(second=0, microsecond=0)) for at in moments)
+
+    def _is_open(self, rules: CampaignRules, zones: ZoneSet | None, minute: datetime) -> bool:
+        key = (id(rules), zones, minute)
+        if key not in self._known:
+            self._known[key] = rules.hours.is_open(minute, zones)
+        return self._known[key]
 
 
 def _is_implausible(case: Case, call: CallRecord, zones: ZoneSet) -> bool:

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import asdict, replace
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -98,17 +97,15 @@ def big_town(calls: int) -> Evidence:
     for number in range(calls):
         town.call(f"person {number}", number / 20, lasts=2.0)
     town.run("completed", calls / 20 + 10)
-    return replace(town.evidence(now=calls / 20 + 100), judged=None)
+    return town.evidence(now=calls / 20 + 100)
 
 
-def test_a_hundred_thousand_calls_take_seconds_and_not_minutes() -> None:
-    """Twice the calls take about twice as long: nothing compares every call with every other."""
-    small, large = big_town(5_000), big_town(20_000)
+def test_twenty_times_the_calls_take_not_much_more_than_twenty_times_as_long() -> None:
+    """Nothing compares every call with every other."""
     seconds: list[float] = []
-    for evidence in (small, large):
+    for evidence in (big_town(1_000), big_town(20_000)):
         began = time.process_time()
-        verdict = judge(replace(evidence, now=evidence.now + timedelta(hours=12)))
+        verdict = judge(evidence)
         seconds.append(time.process_time() - began)
-        assert not {violation.rule for violation in verdict.violations} - {"inside_calling_hours"}
-    assert seconds[1] < 10 * seconds[0]
-    assert seconds[1] < 20
+        assert verdict.violations == ()
+    assert seconds[1] < 60 * seconds[0]
