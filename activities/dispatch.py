@@ -25,7 +25,7 @@ from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
 from dialer.store.control import complete, count_live, start_scheduled
 from dialer.store.database import Database, one
-from dialer.store.recoveries import read_campaign_mark
+from dialer.store.recoveries import read_campaign_standing
 from dialer.store.waiting import Reason, Waiting, due_lanes, never_open, open_lanes, what_now
 from dialer.store.waking import sleep_until, start_leg
 
@@ -132,8 +132,8 @@ class DispatchActivities:
                 return await self._not_running(session, campaign, rules, now)
             if rules.end_at is not None and now >= rules.end_at:
                 return await self._past_end(session, campaign, now)
-            mark = await read_campaign_mark(session, campaign_id)
-            restored = mark.is_behind(seen.mark)
+            standing = await read_campaign_standing(session, campaign_id)
+            restored = standing.is_restored(seen.mark)
             lanes = await due_lanes(session, campaign_id)
             opened = open_lanes(lanes, rules, now, self._timing)
             if restored:
@@ -143,7 +143,7 @@ class DispatchActivities:
                 found = await claim(session, campaign, rules, opened, self._timing)
                 step = _claimed(found, rules, now)
                 if step.calls:
-                    mark = await read_campaign_mark(session, campaign_id)
+                    standing = await read_campaign_standing(session, campaign_id)
             else:
                 closed = never_open(lanes, rules, now, self._timing)
                 held = await hold_never_open(session, campaign_id, closed, settings_version=campaign.settings_version)
@@ -152,9 +152,9 @@ class DispatchActivities:
                 waiting = await what_now(session, campaign, rules, now, self._timing)
                 step = Step(waiting=waiting, ends_at=rules.end_at, now=now)
         if restored:
-            await self._guard.pause_everything(mark, seen.mark)
+            await self._guard.pause_everything(standing.mark, seen.mark)
             return step
-        seen.rise(mark)
+        seen.rise(standing.mark)
         await self._start(workspace_id, campaign, rules, step.calls)
         if step.waiting is not None and step.waiting.reason is Reason.NOBODY:
             return await self._finish(workspace_id, campaign, rules, step)

@@ -70,6 +70,9 @@ class Reconciler:
             call = await read_at_carrier(session, call_id)
             if call is None or call.state in (CallState.ENDED, CallState.DEFERRED):
                 return None
+            if call.state is CallState.CLAIMED and call.awaits_recovery:
+                # In a database that was restored, what looks claimed may have been dialed since the backup.
+                return call
             if call.state is CallState.CLAIMED and _longer(call, call.claimed_at, self._timing.place_timeout_s):
                 # Its activity is dead or past its time, and a late one finds a call that is no longer claimed.
                 await defer(session, call_id, "worker_lost", self._timing)

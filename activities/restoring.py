@@ -34,18 +34,18 @@ class RestoreGuard:
         self._workflows = workflows
 
     async def check(self, seen: Mark) -> Mark | None:
-        """How far the database is; None when it has gone backwards since ``seen``, and everything was paused."""
+        """How far the database is; None when it was restored, and everything was paused."""
         async with self._database.transaction_over_all() as session:
-            mark = await recoveries.read_mark(session)
-        if not mark.is_behind(seen):
-            return mark
-        await self.pause_everything(mark, seen)
+            standing = await recoveries.read_standing(session)
+        if not standing.is_restored(seen):
+            return standing.mark
+        await self.pause_everything(standing.mark, seen)
         return None
 
     async def pause_everything(self, mark: Mark, seen: Mark) -> None:
         """Nobody is dialed until the carrier was asked for what is missing."""
         logger.error(
-            "database restored, all paused: newest call %d, recovered at %s; seen were call %d and %s",
+            "database restored and not recovered, all paused: newest call %d, recovered at %s; seen were %d and %s",
             *(mark.newest_call, mark.recovered_at, seen.newest_call, seen.recovered_at),
         )
         for campaign_id in await pause_everything(self._database):

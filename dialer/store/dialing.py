@@ -38,6 +38,8 @@ class CallAtCarrier:
     gated_at: datetime | None
     hang_up: bool
     now: datetime
+    awaits_recovery: bool = False
+    """The database was restored: what it believes to be undialed may have been dialed."""
 
 
 async def save_accepted(session: AsyncSession, call_id: UUID, carrier_call_id: str, timing: Timing) -> Saved:
@@ -92,7 +94,9 @@ async def read_at_carrier(session: AsyncSession, call_id: UUID) -> CallAtCarrier
     """The call as reconciliation looks at it, or None when there is none."""
     sql = """
         SELECT workspace_id, campaign_id, state, carrier_account_id, carrier_call_id, from_phone, to_phone, claimed_at,
-            gated_at, hang_up_at IS NOT NULL AS hang_up, dialer_now() AS now FROM calls WHERE id = :id"""
+            gated_at, hang_up_at IS NOT NULL AS hang_up, dialer_now() AS now,
+            EXISTS (SELECT 1 FROM recoveries WHERE recovered_at IS NULL) AS awaits_recovery
+        FROM calls WHERE id = :id"""
     row = await one(session, sql, {"id": call_id})
     if row is None:
         return None
@@ -108,6 +112,7 @@ async def read_at_carrier(session: AsyncSession, call_id: UUID) -> CallAtCarrier
         gated_at=row.gated_at,
         hang_up=row.hang_up,
         now=row.now,
+        awaits_recovery=row.awaits_recovery,
     )
 
 

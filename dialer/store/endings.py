@@ -110,10 +110,15 @@ async def decide_prospect(
 
 
 async def read_result(session: AsyncSession, call_id: UUID) -> CallEnded | None:
-    """The result, once the call is over and its prospect decided; None before."""
+    """The result, once the call is over and its prospect decided; None before.
+
+    A call that is gone was lost when the database was restored; what it became is told under another id.
+    """
     sql = "SELECT state IN ('ended', 'deferred') AND amd_due_at IS NULL AS decided FROM calls WHERE id = :id"
     row = await one(session, sql, {"id": call_id})
-    return await read_ended(session, call_id) if row is not None and row.decided else None
+    if row is None:
+        return CallEnded(state="lost", why="the database was restored to a moment before this call")
+    return await read_ended(session, call_id) if row.decided else None
 
 
 async def read_ended(session: AsyncSession, call_id: UUID) -> CallEnded:

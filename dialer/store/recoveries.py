@@ -16,7 +16,18 @@ from dialer.store.database import one, rows
 
 #: Who made the rows of calls that were found at the carrier.
 MADE_BY = "recovery"
-_RECOVERED = "(SELECT max(recovered_at) FROM recoveries)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far the database has come, and whether somebody has noticed a restore that is not recovered from yet."""
+
+    mark: Mark
+    awaits_recovery: bool
+
+    def is_restored(self, seen: Mark) -> bool:
+        """True when nobody may be dialed, since calls may be missing that were made."""
+        return self.awaits_recovery or self.mark.is_behind(seen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +39,24 @@ class PausedCampaign:
     name: str
 
 
-async def read_mark(session: AsyncSession) -> Mark:
+async def read_standing(session: AsyncSession) -> Standing:
     """How far the whole database has come."""
-    row = await one(session, f"SELECT coalesce(max(number), 0) AS newest, {_RECOVERED} AS recovered_at FROM calls")
-    return Mark() if row is None else Mark(newest_call=row.newest, recovered_at=row.recovered_at)
+    return await _standing(session, "(SELECT max(number) FROM calls)", {})
 
 
-async def read_campaign_mark(session: AsyncSession, campaign_id: UUID) -> Mark:
+async def read_campaign_standing(session: AsyncSession, campaign_id: UUID) -> Standing:
     """How far one campaign has come. Its calls are claimed one transaction at a time, so the latest is the newest."""
-    sql = f"""
-        SELECT coalesce((SELECT number FROM calls WHERE campaign_id = :id
-            ORDER BY created_at DESC, id DESC LIMIT 1), 0) AS newest, {_RECOVERED} AS recovered_at"""
-    row = await one(session, sql, {"id": campaign_id})
-    return Mark() if row is None else Mark(newest_call=row.newest, recovered_at=row.recovered_at)
+    newest = "(SELECT number FROM calls WHERE campaign_id = :id ORDER BY created_at DESC, id DESC LIMIT 1)"
+    return await _standing(session, newest, {"id": campaign_id})
+
+
+async def _standing(session: AsyncSession, newest: str, parameters: Mapping[str, Any]) -> Standing:
+    sql = f"""SELECT coalesce({newest}, 0) AS newest, max(recovered_at) AS recovered_at,
+              coalesce(bool_or(recovered_at IS NULL), false) AS awaits FROM recoveries"""
+    row = await one(session, sql, parameters)
+    assert row is not None
+    mark = Mark(newest_call=row.newest, recovered_at=row.recovered_at)
+    return Standing(mark=mark, awaits_recovery=row.awaits)
 
 
 async def note_restore(session: AsyncSession) -> None:

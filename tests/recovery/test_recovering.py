@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from activities.sweep import SweepActivities, SweepRequest
 from dialer.carriers.base import AccountRefused, DialOrder
 from dialer.domain.restores import Mark
 from dialer.domain.timing import Timing
@@ -16,9 +18,9 @@ from dialer.recovered_calls import Found
 from dialer.recovering import CannotAsk, Recovered, pause_everything, recover, resume_all
 from dialer.store.database import Database
 from dialer.store.gates import defer
-from dialer.store.recoveries import read_mark
+from dialer.store.recoveries import read_standing
 from dialer.store.tally_checks import wrong_tallies
-from tests.activities.recorders import OneCarrier, Recorder
+from tests.activities.recorders import OneCarrier, Recorder, run
 from tests.activities.scenes import Scene, scene
 from tests.store.lines import add_people, claim_one, gate, make_line
 from tests.store.worlds import World
@@ -76,6 +78,11 @@ async def rows_of(line: World, person: Person) -> Sequence[Any]:
 
 async def prospect(line: World, person: Person) -> Any:
     return (await line.read("SELECT * FROM prospects WHERE id = :p", p=person.id))[0]
+
+
+async def awaits_recovery(database: Database) -> bool:
+    async with database.transaction_over_all() as session:
+        return (await read_standing(session)).awaits_recovery
 
 
 async def everything(line: World) -> list[Any]:
@@ -279,16 +286,13 @@ async def test_nothing_is_recovered_while_an_account_cannot_be_asked(database: D
         (person,) = await people(at.line)
         await make_line(database)  # with an account of its own
         await dial_unseen(at, person.phone)
-        async with database.transaction_over_all() as session:
-            mark = await read_mark(session)
         broken = OneCarrier(error=AccountRefused(20003, 401))
         with pytest.raises(CannotAsk):
             await recover(database, broken, timing=TIMING)
         assert await rows_of(at.line, person) == []
         row = await at.campaign()
         assert (row.status, row.paused_reason) == ("paused", "database_restored")
-        async with database.transaction_over_all() as session:
-            assert await read_mark(session) == mark
+        assert await awaits_recovery(database)
 
 
 async def test_the_gap_begins_at_the_newest_call_of_when_the_restore_was_noticed(
@@ -307,7 +311,7 @@ async def test_the_gap_begins_at_the_newest_call_of_when_the_restore_was_noticed
         assert datetime.now(UTC) - done.since > timedelta(hours=5)
         assert done.recovered_at is not None
         async with database.transaction_over_all() as session:
-            assert not (await read_mark(session)).is_behind(Mark(newest_call=10**9))
+            assert not (await read_standing(session)).is_restored(Mark(newest_call=10**9))
         again = await recovery(at, since=None)
         assert datetime.now(UTC) - again.since < timedelta(hours=1), "that gap is closed"
 
@@ -324,3 +328,42 @@ async def test_only_what_was_paused_for_the_restore_is_resumed(database: Databas
             at.line.campaign_id: "running",
             by_hand.campaign_id: "paused",
         }
+
+
+async def test_a_claimed_call_is_not_given_back_before_the_carrier_was_asked(
+    database: Database, workflows: Recorder
+) -> None:
+    impatient = Timing(place_timeout_s=0)
+    async with scene(database, workflows) as at:
+        call_id = await at.claim()
+        await pause_everything(database)
+        with pytest.raises(ApplicationError, match="not decided"):
+            await at.reconcile(call_id, impatient)
+        assert (await at.call(call_id)).state == "claimed"
+        assert found(await recovery(at)) == {}
+        assert (await at.reconcile(call_id, impatient)).state == "deferred"
+
+
+async def test_the_workflow_of_a_call_that_the_database_has_lost_comes_to_its_end(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows) as at:
+        call_id = uuid4()
+        placed = await at.place(call_id)
+        assert placed.ended is not None
+        assert await at.reconcile(call_id) == placed.ended
+        assert placed.ended.state == "lost"
+        assert await at.ledger() == []
+
+
+async def test_whatever_is_resumed_before_the_recovery_is_paused_by_the_next_sweep(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows) as at:
+        await pause_everything(database)
+        await at.line.run("UPDATE campaigns SET status = 'running', paused_reason = NULL WHERE id = :c")
+        sweeps = SweepActivities(database, at.carriers, workflows, timing=TIMING, watch=False)
+        assert (await run(sweeps.sweep, SweepRequest(high_water=0))).restored, "although no mark tells so"
+        assert (await at.campaign()).paused_reason == "database_restored"
+        await recovery(at)
+        assert not (await run(sweeps.sweep, SweepRequest(high_water=0))).restored
