@@ -59,6 +59,7 @@ class _Bytes(io.RawIOBase):
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
+        self.taken = 0
 
     def readable(self) -> bool:
         return True
@@ -66,6 +67,7 @@ class _Bytes(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
+        self.taken += len(data)
         return len(data)
 
 
@@ -77,8 +79,10 @@ class RecordReader:
         self._wide = encoding.startswith("utf-16")
         self._encoding = encoding
         self._errors = "replace" if self._wide else "surrogateescape"
-        raw = io.BufferedReader(_Bytes(stream), 1 << 17)
-        self._text = io.TextIOWrapper(raw, encoding=encoding, errors=self._errors, newline="")
+        self._bytes = _Bytes(stream)
+        self._start = start.offset
+        buffered = io.BufferedReader(self._bytes, 1 << 17)
+        self._text = io.TextIOWrapper(buffered, encoding=encoding, errors=self._errors, newline="")
         self._again: deque[str] = deque()
         self._delimiter = delimiter
         self.position = start
@@ -100,9 +104,14 @@ class RecordReader:
     def _advance(self, lines: list[str]) -> int:
         """Count lines as read; the row number that they had."""
         row = self.position.row
-        size = sum(self._size(line) for line in lines)
-        self.position = Position(offset=self.position.offset + size, row=row + 1)
+        self.position = Position(offset=self._behind(sum(map(self._size, lines)), lines[-1]), row=row + 1)
         return row
+
+    def _behind(self, size: int, last: str) -> int:
+        """The offset behind lines of this size. Behind the last of all it is known, whatever its broken end says."""
+        if last.endswith(("\n", "\r")) or self._again:
+            return self.position.offset + size
+        return self._start + self._bytes.taken
 
     def _size(self, text: str) -> int:
         if text.isascii():
@@ -130,13 +139,15 @@ class RecordReader:
             line = self._line()
             size += self._size(line)
         row = self.position.row
-        self.position = Position(offset=self.position.offset + size, row=row + 1)
+        self.position = Position(offset=self._behind(size, line), row=row + 1)
         return Record(row=row, text=head, width=0, problem="row_too_long")
 
     def _quoted_record(self, first: str) -> Record:
         taken = [first]
         try:
             fields = next(csv.reader(self._lines_of_record(taken), delimiter=self._delimiter, strict=True))
+            if len(taken[-1]) > LINE_LIMIT:
+                raise csv.Error("the last line is only the beginning of one")
             return self._record(taken, len(fields))
         except csv.Error:
             self._again.extendleft(reversed(taken[1:]))
