@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.operations.errors import Invalid, Malformed, Problem
+from api.operations.uploads import UploadBroken
 from api.operations.validation import field_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -104,6 +106,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
+    app.add_exception_handler(UploadBroken, _on_gone)
     app.add_exception_handler(PoolTimeout, _on_database)
     app.add_exception_handler(DBAPIError, _on_database)
     app.add_exception_handler(Exception, _on_bug)
@@ -139,6 +143,11 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse:
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return problem_response(request, _plain(error.status_code, error.detail, error.headers))
+
+
+async def _on_gone(request: Request, error: Exception) -> JSONResponse:
+    """The client went away in the middle of its body: nobody hears this, and it is no bug to be logged."""
+    return problem_response(request, Malformed("The body ended early."))
 
 
 async def _on_database(request: Request, error: Exception) -> JSONResponse:
