@@ -38,6 +38,8 @@ def read_ledger(source: str | Path) -> tuple[CarrierRecord, ...]:
 
 def parse_ledger(text: str) -> Iterator[CarrierRecord]:
     """The records of a log. Raises LedgerUnreadable."""
+    if not text.strip():
+        raise LedgerUnreadable("the log is empty")
     try:
         documents = [json.loads(text)]
     except ValueError:

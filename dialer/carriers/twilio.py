@@ -49,6 +49,7 @@ _PAGE_SIZE = 200
 _MOST_PAGES = 5
 #: A whole history is read in the largest pages that the API gives.
 _LARGEST_PAGE = 1000
+_MOST_LARGEST_PAGES = 1000
 _OUTBOUND = "outbound-api"
 
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
@@ -151,14 +152,16 @@ class TwilioCarrier:
         page: Page | None
         page = await _read(self._client.calls.page_async(from_=from_ or values.unset, page_size=_LARGEST_PAGE))
         found: list[CarrierCall] = []
-        while page is not None:
+        for _ in range(_MOST_LARGEST_PAGES):
+            if page is None:
+                return found
             listed = [(_carrier_call(record), str(record.direction)) for record in _records(page)]
             recent = [each for each in listed if each[0].created_at is None or each[0].created_at >= earliest]
             found += [call for call, direction in recent if direction == _OUTBOUND and from_ in (None, call.from_)]
             if not recent:
-                break
+                return found
             page = await _read(page.next_page_async())
-        return found
+        raise OutcomeUnknown("more calls than are read")
 
     async def fetch(self, carrier_call_id: str) -> CarrierCall:
         """See ``Carrier.fetch``."""

@@ -1,47 +1,11 @@
-"""``dialer verify``: was every promise kept? Our rows, their history and the carrier's own log, judged offline."""
+"""``dialer verify``: was every promise kept?"""
 
-import asyncio
-import json
-import os
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
-from dialer.carrier_accounts import CarrierAccounts
-from dialer.carrier_ledgers import LedgerUnreadable, list_at_carrier, read_ledger
-from dialer.carriers.base import CarrierError
 from dialer.cli.campaigns import HomeOption
 from dialer.client.api import DEFAULT_HOME
-from dialer.clock import parse_offset
-from dialer.domain.judging.evidence import Evidence
-from dialer.domain.judging.judge import RULES, CannotJudge, judge
-from dialer.domain.judging.verdicts import RuleResult, Tolerances, Verdict
-from dialer.sealing import Seal, SealBroken
-from dialer.settings import Settings, timing_from
-from dialer.stack.home import read_json
-from dialer.store.database import Database
-from dialer.store.evidence import find_campaign, read_evidence, snapshot
-from dialer.terminal import errors, output
-
-CLEAN, VIOLATED, CANNOT_JUDGE = 0, 1, 2
-_READING = ("reading the database", "reading the carrier's log")
-
-Tell = Callable[[str], None]
-
-
-class Unverifiable(Exception):
-    """What is needed for a verdict is missing; the message says what."""
 
 
 def verify(
@@ -58,184 +22,19 @@ def verify(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole verdict as JSON.")] = False,
-    complete: Annotated[
+    nobody_deleted: Annotated[
         bool, typer.Option("--nobody-deleted", help="Nobody was deleted by hand: whoever is missing was lost.")
     ] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Check every promise against the database and the carrier's own log; 0 kept, 1 broken, 2 cannot be judged."""
-    with _bar(errors()) as tell:
-        try:
-            verdict = _verdict(campaign, carrier_log, home.expanduser(), tell, complete=complete)
-        except (Unverifiable, LedgerUnreadable, CannotJudge, LookupError) as error:
-            raise _stop(str(error)) from None
-        except (SQLAlchemyError, OSError) as error:
-            raise _stop(f"the database cannot be read ({type(error).__name__})") from None
-        except (CarrierError, SealBroken) as error:
-            raise _stop(f"the carrier's list cannot be read: {error}") from None
-    if as_json:
-        output().out(json.dumps(_as_json(verdict), indent=2))
-    else:
-        _show(output(), verdict)
-    raise typer.Exit(exit_code(verdict))
+    from dialer.cli.verifying import verify_home  # what it needs takes a second to load, which no other command pays
 
-
-def exit_code(verdict: Verdict) -> int:
-    """1 for a broken promise; 2 when none was found but some rule could not be looked at."""
-    if verdict.violations:
-        return VIOLATED
-    return CLEAN if verdict.clean else CANNOT_JUDGE
-
-
-def _stop(message: str) -> typer.Exit:
-    errors().print(f"cannot judge: {message}", markup=False)
-    return typer.Exit(CANNOT_JUDGE)
-
-
-def _verdict(campaign: str | None, carrier_log: str | None, home: Path, tell: Tell, *, complete: bool) -> Verdict:
-    described: Mapping[str, Any] = read_json(home / "stack.json") or {}
-    evidence = asyncio.run(_evidence(campaign, carrier_log, home, described, tell))
-    coarse = any(record.resolution_s for record in evidence.carrier or ())
-    try:
-        timing = timing_from(os.environ)
-    except ValueError as error:
-        raise Unverifiable(str(error)) from None
-    # A carrier elsewhere has a clock of its own; the simulator reads ours.
-    tolerances = Tolerances(timing=timing, clock_s=1.0 if coarse else 0.0, deletions=not complete)
-    return judge(evidence, tolerances, tell=tell)
-
-
-async def _evidence(
-    campaign: str | None, carrier_log: str | None, home: Path, described: Mapping[str, Any], tell: Tell
-) -> Evidence:
-    """Our rows first: what the carrier accepts after their moment is left out."""
-    tell(_READING[0])
-    url = os.environ.get("DIALER_DATABASE_URL") or described.get("database_url")
-    if not url:
-        raise Unverifiable(f"no stack runs in {home} and DIALER_DATABASE_URL is not set")
-    database = Database(url, clock_offset=_clock_offset(described), pool_size=1)
-    try:
-        async with snapshot(database) as session:
-            campaign_id = None if campaign is None else await find_campaign(session, campaign)
-            evidence = await read_evidence(session, campaign_id=campaign_id)
-        tell(_READING[1])
-        source = carrier_log or described.get("simulator_url") or os.environ.get("DIALER_CARRIER_URL")
-        if source:
-            return evidence.with_carrier(await asyncio.to_thread(read_ledger, source))
-        return await _listed(database, evidence, home, url)
-    finally:
-        await database.close()
-
-
-async def _listed(database: Database, evidence: Evidence, home: Path, url: str) -> Evidence:
-    """With what the carrier accounts list; without a key to their secrets, as it is."""
-    secrets: Mapping[str, Any] = read_json(home / "secrets.json") or {}
-    key = os.environ.get("DIALER_SECRET_KEY") or secrets.get("secret_key")
-    if not key:
-        return evidence
-    os.environ.setdefault("DIALER_DATABASE_URL", url)
-    try:
-        accounts = CarrierAccounts(database, Seal(key), Settings.from_env())
-    except (ValidationError, ValueError) as error:
-        raise Unverifiable(f"the environment cannot be read ({type(error).__name__})") from None
-    try:
-        return evidence.with_carrier(await list_at_carrier(accounts, evidence))
-    finally:
-        await accounts.close()
-
-
-def _clock_offset(described: Mapping[str, Any]) -> timedelta:
-    text = os.environ.get("DIALER_CLOCK") or described.get("clock") or "PT0S"
-    try:
-        return parse_offset(text, datetime.now(UTC))
-    except ValueError as error:
-        raise Unverifiable(f"DIALER_CLOCK: {error}") from None
-
-
-@contextmanager
-def _bar(console: Console) -> Generator[Tell]:
-    """One step for each thing to read and each rule to look at; nothing where nobody watches."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=len(_READING) + len(RULES))
-
-        def tell(step: str) -> None:
-            progress.update(task, description=step.replace("_", " "), advance=1)
-
-        yield tell
-
-
-def _as_json(verdict: Verdict) -> dict[str, Any]:
-    def rule(result: RuleResult) -> dict[str, Any]:
-        return {
-            "rule": result.rule,
-            "checked": result.checked,
-            "violations": len(result.violations),
-            "not_decidable": result.not_decidable,
-            "not_judged": result.not_judged,
-            "rows_only": result.rows_only,
-        }
-
-    late = [
-        {
-            "call": str(late.call_id),
-            "carrier_call": late.carrier_call_id,
-            "surfaced_at": late.surfaced_at.isoformat(),
-            "ended_at": late.ended_at.isoformat(),
-        }
-        for late in verdict.late
-    ]
-    return {
-        "clean": verdict.clean,
-        "rules": [rule(result) for result in verdict.rules],
-        "violations": [asdict(violation) for violation in verdict.violations],
-        "late": late,
-        "counts": asdict(verdict.counts),
-    }
-
-
-def _show(console: Console, verdict: Verdict) -> None:
-    console.print(_table(verdict))
-    counts = verdict.counts
-    people = ", ".join(f"{n} {state}" for state, n in sorted(counts.prospects.items())) or "none"
-    console.print(
-        f"{counts.calls} calls ({counts.deferred} never dialed, {counts.unknown} ended unknown, {counts.late} late), "
-        f"{counts.carrier_calls} at the carrier; prospects: {people}"
+    code = verify_home(
+        home.expanduser(),
+        campaign=campaign,
+        carrier_log=carrier_log,
+        as_json=as_json,
+        nobody_deleted=nobody_deleted,
     )
-    for late in verdict.late:
-        console.print(f"late: call {late.call_id} ({late.carrier_call_id}) was hung up in time", soft_wrap=True)
-    for violation in verdict.violations:
-        ids = ", ".join(f"{kind} {value}" for kind, value in violation.ids.items())
-        line = Text.assemble((violation.rule, "bold red"), f": {violation.text} [{ids}]")
-        console.print(line, soft_wrap=True)
-    if verdict.not_judged:
-        rules = ", ".join(verdict.not_judged)
-        console.print(f"not judged, for want of the carrier's log (--carrier-log): {rules}", style="yellow")
-    if verdict.clean:
-        console.print("every promise was kept", style="green")
-
-
-def _table(verdict: Verdict) -> Table:
-    table = Table("rule", box=None, padding=(0, 2, 0, 0))
-    for name in ("checked", "violations", "not decidable"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for result in verdict.rules:
-        checked = str(result.checked) if result.not_judged is None else "-"
-        violations = Text(str(len(result.violations)), style="bold red" if result.violations else "green")
-        table.add_row(
-            result.rule,
-            checked,
-            violations if result.not_judged is None else "-",
-            str(result.not_decidable or ""),
-            Text(_remark(result), style="yellow"),
-        )
-    return table
-
-
-def _remark(result: RuleResult) -> str:
-    if result.not_judged is not None:
-        return f"not judged: {result.not_judged}"
-    if result.rows_only:
-        return "by our rows only"
-    return "" if result.checked else "checked nothing"
+    raise typer.Exit(code)
