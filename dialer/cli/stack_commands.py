@@ -29,7 +29,13 @@ Workers = Annotated[
 Duty = Callable[[Stack], Awaitable[None]]
 
 
-def up(home: HomeOption = DEFAULT_HOME, workers: Workers = 1) -> None:
+def up(
+    home: HomeOption = DEFAULT_HOME,
+    workers: Workers = 1,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="The data are a backup: pause every campaign until `dialer recover`.")
+    ] = False,
+) -> None:
     """Run everything on this machine until Ctrl-C; data stay in the home folder."""
 
     async def serve(stack: Stack) -> None:
@@ -37,7 +43,7 @@ def up(home: HomeOption = DEFAULT_HOME, workers: Workers = 1) -> None:
         output().print("Ctrl-C ends it; campaigns go on when it is started again.")
         await asyncio.Event().wait()
 
-    code = _with_stack(Home.at(home), serve, workers=workers)
+    code = _with_stack(Home.at(home), serve, workers=workers, restored=restored)
     raise typer.Exit(0 if code == INTERRUPTED else code)
 
 
@@ -75,7 +81,7 @@ def doctor(home: HomeOption = DEFAULT_HOME) -> None:
     raise typer.Exit(examine_home(home))
 
 
-def _with_stack(home: Home, duty: Duty, *, workers: int, throw_away: bool = False) -> int:
+def _with_stack(home: Home, duty: Duty, *, workers: int, throw_away: bool = False, restored: bool = False) -> int:
     """Runs a stack for as long as ``duty`` takes; the exit code. Ctrl-C ends both, a second one abruptly."""
     console = errors()
 
@@ -85,7 +91,7 @@ def _with_stack(home: Home, duty: Duty, *, workers: int, throw_away: bool = Fals
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         async with running_stack(
-            home, lock, os.environ, workers=workers, throw_away=throw_away, say=narrator(console)
+            home, lock, os.environ, workers=workers, throw_away=throw_away, restored=restored, say=narrator(console)
         ) as stack:
             await duty(stack)
 

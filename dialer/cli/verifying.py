@@ -57,7 +57,7 @@ def verify_home(
     if as_json:
         output().out(json.dumps(_as_json(verdict), indent=2))
     else:
-        _show(output(), verdict)
+        show(output(), verdict)
     return exit_code(verdict)
 
 
@@ -179,7 +179,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, verdict: Verdict) -> None:
+def show(console: Console, verdict: Verdict) -> None:
     console.print(_table(verdict))
     counts = verdict.counts
     people = ", ".join(f"{n} {state}" for state, n in sorted(counts.prospects.items())) or "none"
@@ -201,7 +201,8 @@ def _show(console: Console, verdict: Verdict) -> None:
 
 
 def _table(verdict: Verdict) -> Table:
-    table = Table("rule", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("rule", no_wrap=True)
     for name in ("checked", "violations", "not decidable"):
         table.add_column(name, justify="right")
     table.add_column("")

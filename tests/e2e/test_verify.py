@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from tests.e2e.campaigns import Campaign, fresh_phones, ok, script, until
 from tests.fixtures_stack import FOREIGN, Stack
 
 
-def verify(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
+def verify(
+    stack: Stack, *arguments: str, home: Path | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
     """The exit code and the verdict."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     done = subprocess.run(
-        [sys.executable, "-m", "dialer.cli", "verify", "--json", "--home", str(stack.home), *arguments],
+        [sys.executable, "-m", "dialer.cli", "verify", "--json", "--home", str(home or stack.home), *arguments],
         capture_output=True,
         text=True,
-        env=kept,
-        timeout=60,
+        env={**kept, **(environment or {})},
+        timeout=90,
         check=False,
     )
     assert done.stdout, done.stderr
@@ -68,6 +71,24 @@ def test_a_real_campaign_is_acquitted_of_everything(stack: Stack, campaign: Camp
     looked_at = [name for name, rule in rules.items() if rule["checked"]]
     assert set(rules) - set(looked_at) == set(), "every rule had something to look at"
     assert verdict["counts"]["carrier_calls"] == len(campaign.at_carrier())
+
+
+def test_the_carriers_list_convicts_nobody_either(stack: Stack, campaign: Campaign, tmp_path: Path) -> None:
+    """Elsewhere than at the stack's home the carrier account is asked, whose times have whole seconds."""
+    known = {
+        "DIALER_DATABASE_URL": stack.described["database_url"],
+        "DIALER_SECRET_KEY": json.loads((stack.home / "secrets.json").read_text())["secret_key"],
+    }
+    code, verdict = verify(stack, "--campaign", campaign.id, home=tmp_path, environment=known)
+    assert (code, verdict["violations"]) == (0, [])
+    assert verdict["counts"]["carrier_calls"] == len(campaign.at_carrier())
+
+
+def test_without_the_carriers_word_the_verdict_is_not_clean(stack: Stack, campaign: Campaign, tmp_path: Path) -> None:
+    known = {"DIALER_DATABASE_URL": stack.described["database_url"]}
+    code, verdict = verify(stack, "--campaign", campaign.id, home=tmp_path, environment=known)
+    assert (code, verdict["clean"], verdict["violations"]) == (2, False, [])
+    assert any(rule["not_judged"] for rule in verdict["rules"])
 
 
 def test_a_call_that_the_carrier_made_and_our_row_does_not_know_is_convicted(stack: Stack, campaign: Campaign) -> None:

@@ -95,7 +95,8 @@ def concurrency_caps_held(case: Case, findings: Findings) -> None:
                 open_ended += 1
             elif end > start:
                 heapq.heappush(ends, end)
-            else:
+            else:  # over before it certainly began, by times of whole seconds; or given up before it surfaced
+                findings.not_decidable += 1 if each.record.resolution_s and case.judges(each.call) else 0
                 continue
             if not case.judges(each.call):
                 continue
