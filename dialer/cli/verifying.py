@@ -1,6 +1,7 @@
 """What ``dialer verify`` does: reads our rows and the carrier's own log, asks the judge, and tells the verdict."""
 
 import asyncio
+import gc
 import json
 import os
 from collections.abc import Callable, Generator, Mapping
@@ -83,6 +84,7 @@ def _verdict(campaign: str | None, carrier_log: str | None, home: Path, tell: Te
         raise Unverifiable(str(error)) from None
     # A carrier elsewhere has a clock of its own; the simulator reads ours.
     tolerances = Tolerances(timing=timing, clock_s=1.0 if coarse else 0.0, deletions=not nobody_deleted)
+    gc.freeze()  # millions of records that live to the end need not be looked through for garbage again and again
     return judge(evidence, tolerances, tell=tell)
 
 
