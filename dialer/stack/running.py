@@ -43,15 +43,17 @@ async def running_stack(
     *,
     workers: int,
     throw_away: bool = False,
+    restored: bool = False,
     say: Narrator = lambda _: None,
 ) -> AsyncGenerator[Stack]:
     """A stack that serves until the block ends; then nothing of it is left running.
 
     ``given`` is the environment that says which parts are elsewhere. With ``throw_away`` nothing has to be
-    finished: all are killed at once. Raises one of :data:`START_ERRORS`, with a message for the person who
+    finished: all are killed at once. With ``restored`` every campaign is paused before anything can dial, until
+    ``dialer recover`` has asked the carrier. Raises one of :data:`START_ERRORS`, with a message for the person who
     started it. Cancelling the stop, too, makes it hurry.
     """
-    stack = await _start(home, given, lock, workers=workers, say=say)
+    stack = await _start(home, given, lock, workers=workers, restored=restored, say=say)
     try:
         yield stack
     finally:
@@ -61,7 +63,9 @@ async def running_stack(
         await _stop(stack)
 
 
-async def _start(home: Home, given: Mapping[str, str], lock: HomeLock, *, workers: int, say: Narrator) -> Stack:
+async def _start(
+    home: Home, given: Mapping[str, str], lock: HomeLock, *, workers: int, restored: bool, say: Narrator
+) -> Stack:
     for tries_left in reversed(range(START_TRIES)):
         lease = PortLease(home.ports(), wanted=wanted_ports(given))
         try:
@@ -72,7 +76,7 @@ async def _start(home: Home, given: Mapping[str, str], lock: HomeLock, *, worker
         supervisor = Supervisor(watchdog_log=home.log("watchdog"), inherited=(lock.descriptor,))
         stack = Stack(plan, lease, supervisor)
         try:
-            await _start_parts(stack, workers=workers, say=say)
+            await _start_parts(stack, workers=workers, restored=restored, say=say)
         except ChildFailed:
             await _stop(stack)
             # Another program may have taken a port between our look at it and the child's.
@@ -87,7 +91,7 @@ async def _start(home: Home, given: Mapping[str, str], lock: HomeLock, *, worker
     raise AssertionError("unreachable")
 
 
-async def _start_parts(stack: Stack, *, workers: int, say: Narrator) -> None:
+async def _start_parts(stack: Stack, *, workers: int, restored: bool, say: Narrator) -> None:
     plan, supervisor = stack.plan, stack.supervisor
     plan.home.keep_ports({**plan.home.ports(), **plan.ports})
     if plan.with_postgres:
@@ -101,6 +105,9 @@ async def _start_parts(stack: Stack, *, workers: int, say: Narrator) -> None:
     say("preparing the database")
     await _run(plan, "the migration of the database", "dialer.store.migrate")
     await _run(plan, "the first start", "dialer.store.bootstrap")
+    if restored:
+        say("pausing every campaign until `dialer recover` has asked the carrier")
+        await _run(plan, "the pause after a restore", "dialer.cli", "recover", "--begin")
     say("starting the API and the workers")
     await supervisor.start(parts.api(plan), *parts.workers(plan, workers))
     supervisor.changed = stack.describe
@@ -120,5 +127,5 @@ async def _stop(stack: Stack) -> None:
     stopping.result()
 
 
-async def _run(plan: Plan, name: str, module: str) -> None:
-    await run_once(name, parts.python(module), plan.environment, folder=plan.home.path)
+async def _run(plan: Plan, name: str, module: str, *arguments: str) -> None:
+    await run_once(name, parts.python(module, *arguments), plan.environment, folder=plan.home.path)

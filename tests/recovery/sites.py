@@ -22,7 +22,7 @@ from dialer.stack.plan import make_plan, wanted_ports
 from dialer.stack.ports import PortLease
 from tests.e2e.campaigns import Campaign, until
 from tests.fixtures_postgres import TestPostgres
-from tests.fixtures_stack import FOREIGN
+from tests.fixtures_stack import FOREIGN, described_by
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 #: Minutes of the product in seconds of a test; the promises between the delays hold.
@@ -121,6 +121,20 @@ class Site:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def up(self, *options: str, home: Path) -> None:
+        """``dialer up`` over the same databases and carrier, until it serves; then it is ended."""
+        command = parts.python("dialer.cli", "up", "--home", str(home), *options)
+        own = ("DIALER_HOME", "DIALER_PUBLIC_URL")
+        environment = {name: value for name, value in self.plan.environment.items() if name not in own}
+        output = home.with_suffix(".txt")
+        with output.open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            described_by(home, process, output)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """As the superuser sees it."""

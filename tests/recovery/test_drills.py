@@ -29,7 +29,7 @@ def launched(site: Site, people: int = 60) -> Campaign:
     """A campaign that lasts some seconds; every third phone is busy, and is called once more."""
     campaign = Campaign.make(
         site,  # type: ignore[arg-type]
-        pace={"max_concurrent": 6, "calls_per_second": 8},
+        pace={"max_concurrent": 8, "calls_per_second": 10},
         redial={"max_attempts": MOST, "delays": {"busy": ["PT1S"], "unknown": ["PT1S"]}},
     )
     phones = fresh_phones(people)
@@ -59,34 +59,19 @@ def until_noticed(campaign: Campaign) -> None:
     assert len(campaign.at_carrier()) == before
 
 
-def test_a_database_restored_to_a_moment_before_the_crash_makes_nobody_be_called_twice(
-    site: Site, tmp_path: Path
-) -> None:
+def test_a_database_restored_twice_to_the_same_backup_makes_nobody_be_called_twice(site: Site, tmp_path: Path) -> None:
     campaign = launched(site)
     until_dialed(campaign, 12)
     site.run("backup", backup=tmp_path / "backup")
-    at_crash = until_dialed(campaign, 20)
-    crash_and_restore(site, tmp_path / "backup")
-    lost = at_crash - len(site.rows("SELECT 1 FROM calls WHERE campaign_id = %(id)s", id=campaign.id))
-    assert lost > 10, "the backup misses calls"
-    site.start(*DIALING)
-    until_noticed(campaign)
-    site.run("recover")
-    site.run("resume")
-    campaign.until_status("completed")
-    judge(site, campaign, most=MOST)
-
-
-def test_a_database_restored_twice_to_the_same_backup_is_noticed_twice(site: Site, tmp_path: Path) -> None:
-    campaign = launched(site)
-    until_dialed(campaign, 10)
-    site.run("backup", backup=tmp_path / "backup")
-    for more in (14, 10):
-        until_dialed(campaign, more)
+    for commands in (("recover", "resume"), ("resume",)):
+        at_crash = until_dialed(campaign, 20)
         crash_and_restore(site, tmp_path / "backup")
+        lost = at_crash - len(site.rows("SELECT 1 FROM calls WHERE campaign_id = %(id)s", id=campaign.id))
+        assert lost > 10, "the backup misses calls"
         site.start(*DIALING)
         until_noticed(campaign)
-        site.run("resume")
+        for command in commands:
+            site.run(command)
     campaign.until_status("completed")
     judge(site, campaign, most=MOST)
 
@@ -107,7 +92,7 @@ def test_a_backup_that_misses_less_than_the_last_sweep_knew_is_noticed_by_a_leg(
 
 
 def test_a_temporal_that_is_older_or_gone_makes_nobody_be_called_twice(site: Site, tmp_path: Path) -> None:
-    campaign = launched(site, 75)
+    campaign = launched(site, 56)
     until_dialed(campaign, 10)
     site.kill("worker")
     site.end("temporal")
@@ -125,14 +110,16 @@ def test_a_temporal_that_is_older_or_gone_makes_nobody_be_called_twice(site: Sit
     judge(site, campaign, most=MOST)
 
 
-def test_what_is_restored_on_purpose_is_paused_before_a_worker_starts(site: Site, tmp_path: Path) -> None:
-    campaign = launched(site, 20)
-    until_dialed(campaign, 5)
-    site.run("backup", backup=tmp_path / "backup")
-    crash_and_restore(site, tmp_path / "backup")
-    assert "1 campaigns are paused" in site.run("begin")
+def test_a_backup_that_nobody_could_notice_is_paused_before_a_worker_starts(site: Site, tmp_path: Path) -> None:
+    campaign = launched(site, 12)
+    until_dialed(campaign, 4)
+    site.kill(*DIALING)
+    at_crash = len(campaign.at_carrier())
+    site.up("--restored", home=tmp_path / "home")
     (row,) = site.rows("SELECT status, paused_reason FROM campaigns WHERE id = %(id)s", id=campaign.id)
     assert row == {"status": "paused", "paused_reason": "database_restored"}
+    assert len(campaign.at_carrier()) == at_crash
+    assert "0 campaigns are paused" in site.run("begin"), "which did the same already"
     site.start(*DIALING)
     site.run("resume")
     campaign.until_status("completed")
