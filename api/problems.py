@@ -30,6 +30,9 @@ CODES: Mapping[int, str] = {
     413: "too_large",
 }
 
+#: What any request with a body may be answered.
+OF_BODIES = (400, 408, 413, 415)
+
 log = logging.getLogger(__name__)
 
 
@@ -122,6 +125,11 @@ def install(app: FastAPI) -> None:
         schemas["ProblemDocument"] = problem
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                if "requestBody" in operation:
+                    described = {str(status): answer for status, answer in responses(*OF_BODIES).items()}
+                    operation["responses"] = {**described, **operation["responses"]}
         return document
 
     app.openapi = openapi

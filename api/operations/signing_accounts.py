@@ -45,7 +45,7 @@ class SigningAccounts:
 
         Raises Unavailable while they have never been read, and what the database raises.
         """
-        if monotonic() - self._looked_at > at_most_s:
+        if self._by_sid is None or monotonic() - self._looked_at > at_most_s:
             await self._look(at_most_s)
         if self._by_sid is None:
             raise Unavailable("The database does not answer.")

@@ -1,5 +1,6 @@
 """Callbacks that the carrier did not send, or should not have: nothing changes, and the answer says why in one code."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -151,6 +152,11 @@ async def test_a_replay_changes_nothing_while_the_call_lives_nor_after_it_ended(
     assert await target.signed(ending(target)) == 204
     async with target.unchanged():
         assert [await target.signed(form) for form in (ringing, ending(target))] == [204] * 2
+
+
+async def test_the_first_callbacks_of_a_process_may_come_together(target: Target):
+    answers = await asyncio.gather(*(target.signed(report(target.call_id, number % 4)) for number in range(8)))
+    assert answers == [204] * 8
 
 
 async def test_the_first_end_of_a_call_stands_and_a_second_is_only_noted(target: Target):
