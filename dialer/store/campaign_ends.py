@@ -28,7 +28,8 @@ async def hold_never_open(
 ) -> int:
     """Up to 5,000 people whose zone set does not open within 14 days are held; how many.
 
-    They are reported, and no obstacle to completion. Settings that are no longer those of ``settings_version`` hold
+    They are reported, and no obstacle to completion; when they are due stays known, since a redial that has to wait
+    must not come sooner for having been held. Settings that are no longer those of ``settings_version`` hold
     nobody.
     """
     if not zone_sets:
@@ -40,7 +41,7 @@ async def hold_never_open(
             WHERE p.campaign_id = :id AND p.state = 'ready' AND p.zone_set = ANY(:sets)
                 AND c.settings_version = :version
             ORDER BY p.id LIMIT :batch FOR NO KEY UPDATE OF p
-        ), done AS (UPDATE prospects p SET state = 'held', held_reason = 'never_open', next_due_at = NULL FROM batch
+        ), done AS (UPDATE prospects p SET state = 'held', held_reason = 'never_open' FROM batch
             WHERE p.id = batch.id AND p.state = 'ready' RETURNING p.id)
         SELECT count(*) AS n FROM done"""
     parameters = {"id": campaign_id, "sets": zone_sets, "version": settings_version, "batch": BATCH}
@@ -53,6 +54,6 @@ async def reopen_held(session: AsyncSession, campaign_id: UUID) -> None:
 
     Whose hours still do not open is held again by the next leg. The campaign's lock is held by the caller.
     """
-    sql = """UPDATE prospects SET state = 'ready', held_reason = NULL, next_due_at = dialer_now()
+    sql = """UPDATE prospects SET state = 'ready', held_reason = NULL, next_due_at = coalesce(next_due_at, dialer_now())
              WHERE campaign_id = :id AND state = 'held' AND held_reason = 'never_open'"""
     await session.execute(text(sql), {"id": campaign_id})

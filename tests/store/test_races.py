@@ -20,7 +20,7 @@ from dialer.domain.timing import Timing
 from dialer.store import control
 from dialer.store.call_reads import redact
 from dialer.store.callbacks import apply_event
-from dialer.store.campaign_ends import hold_never_open
+from dialer.store.campaign_ends import hold_never_open, reopen_held
 from dialer.store.database import Database
 from dialer.store.dialing import Saved, ask_to_cancel, save_accepted, save_unknown
 from dialer.store.endings import Ending, end_call
@@ -32,8 +32,10 @@ from tests.store.lines import (
     call_row,
     claim_due,
     claim_one,
+    finish,
     gate,
     make_line,
+    prospect_row,
     report,
     sid_of,
     tell,
@@ -362,3 +364,17 @@ async def test_a_leg_that_waits_for_a_lock_does_not_look_dead(
             await asyncio.wait_for(beats.get(), 5)
         assert not leg.done()
     assert (await leg).claimed == 1
+
+
+async def test_a_redial_that_has_to_wait_does_not_come_sooner_for_having_been_held(database: Database) -> None:
+    line = await make_line(database, people=1, settings={"redial": {"delays": {"busy": ["PT4H"]}}})
+    call = await claim_one(line)
+    await gate(line, call.call_id)
+    await finish(line, call.call_id, CarrierStatus.BUSY)
+    due_at = (await prospect_row(line, call.prospect_id)).next_due_at
+    async with database.transaction(line.workspace_id) as session:
+        assert await hold_never_open(session, line.campaign_id, ["America/Los_Angeles"], settings_version=1) == 1
+    async with database.transaction(line.workspace_id) as session:
+        await reopen_held(session, line.campaign_id)
+    person = await prospect_row(line, call.prospect_id)
+    assert (person.state, person.next_due_at) == ("ready", due_at)
