@@ -118,7 +118,9 @@ async def _adopted(session: AsyncSession, listed: Listed, timing: Timing) -> boo
     """A row without a carrier id that this call belongs to: one that was under way, or was given up at that time."""
     sql = f"""
         SELECT id, {LIVE} AS live FROM calls
-        WHERE carrier_account_id = ANY(:accounts) AND from_phone = :from AND to_phone = :to
+        WHERE contact_id IN (SELECT k.id FROM contacts k JOIN carrier_accounts a ON a.workspace_id = k.workspace_id
+                WHERE a.id = ANY(:accounts) AND k.phone = :to)
+            AND carrier_account_id = ANY(:accounts) AND from_phone = :from AND to_phone = :to
             AND carrier_call_id IS NULL AND claimed_at <= :latest
             AND ({LIVE} OR state = 'ended' AND disposition = 'unknown' AND created_by IS DISTINCT FROM :maker
                 AND gated_at BETWEEN :earliest AND :latest)

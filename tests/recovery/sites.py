@@ -136,6 +136,14 @@ class Site:
             process.send_signal(signal.SIGINT)
             process.wait(60)
 
+    def verify(self, campaign: Campaign) -> str:
+        """What the product's own judge says of the campaign."""
+        command = parts.python("dialer.cli", "verify", "--campaign", campaign.id, "--carrier-log")
+        command.append(str(self.plan.simulator_url))
+        environment = dict(self.plan.environment)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """As the superuser sees it."""
         with psycopg.connect(self.postgres.admin_url(self.database), row_factory=dict_row) as connection:

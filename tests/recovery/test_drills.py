@@ -74,6 +74,7 @@ def test_a_database_restored_twice_to_the_same_backup_makes_nobody_be_called_twi
             site.run(command)
     campaign.until_status("completed")
     judge(site, campaign, most=MOST)
+    assert "every promise was kept" in site.verify(campaign)
 
 
 def test_a_backup_that_misses_less_than_the_last_sweep_knew_is_noticed_by_a_leg(site: Site, tmp_path: Path) -> None:
