@@ -23,7 +23,7 @@ DONE = frozenset({"completed", "stopped"})
 
 @dataclass(slots=True, kw_only=True)
 class Scenery:
-    """What a run has made. ``hours`` are in force unless an incident has changed them for a while."""
+    """What a run has made. ``hours`` are the first campaign's; the second one calls all day."""
 
     account_id: str
     main: str
@@ -50,6 +50,7 @@ def redial(delays: list[str]) -> dict[str, Any]:
 
 async def set_up(clients: Clients, plan: RunPlan, people: Everybody) -> Scenery:
     """Limits, three campaigns and the people of the first file; nobody is called yet."""
+    first_hours = ALL_DAY if plan.scene is None else plan.scene.hours
     agent = await clients.post("/agents", {"name": "Ann", "first_message": "Hello {{name}}!"})
     account = (await clients.get("/carrier-accounts"))["items"][0]
     at_once, per_second = plan.limits.account
@@ -58,14 +59,13 @@ async def set_up(clients: Clients, plan: RunPlan, people: Everybody) -> Scenery:
     )
     if plan.limits.number is not None:
         await _limit_number(clients, CALLERS[0], *plan.limits.number)
-    hours = plan.scene.hours | {"zone": "prospect"} if plan.scene is not None else dict(ALL_DAY)
 
-    async def make(name: str, callers: tuple[str, ...], limits: tuple[int, float]) -> str:
+    async def make(name: str, callers: tuple[str, ...], limits: tuple[int, float], hours: Mapping[str, Any]) -> str:
         body = {
             "name": name,
             "agent_id": agent["id"],
             "caller_numbers": list(callers),
-            "calling_hours": hours,
+            "calling_hours": dict(hours),
             "redial": redial(["PT2S", "PT3S", "PT4S"]),
             "pace": {"max_concurrent": limits[0], "calls_per_second": limits[1]},
             "ring_timeout_s": RING_TIMEOUT_S,
@@ -75,10 +75,10 @@ async def set_up(clients: Clients, plan: RunPlan, people: Everybody) -> Scenery:
 
     scenery = Scenery(
         account_id=account["id"],
-        main=await make("First", CALLERS[:2], plan.limits.main),
-        second=await make("Second", (CALLERS[0], CALLERS[2]), plan.limits.second),
-        stored=await make("Never launched", CALLERS[:1], (1, 1.0)),
-        hours=hours,
+        main=await make("First", CALLERS[:2], plan.limits.main, first_hours),
+        second=await make("Second", (CALLERS[0], CALLERS[2]), plan.limits.second, ALL_DAY),
+        stored=await make("Never launched", CALLERS[:1], (1, 1.0), ALL_DAY),
+        hours=first_hours,
     )
     for campaign, who in ((scenery.main, people.at_start), (scenery.second, people.second)):
         await until_imported(clients, await upload(clients, scenery, campaign, as_csv(who)))

@@ -63,7 +63,7 @@ def _lost(
     by_campaign = Counter(str(person["campaign_id"]) for person in prospects)
     expected = {scenery.main: plan.people.main, scenery.second: plan.people.second}
     for campaign, n in expected.items():
-        if by_campaign[campaign] != n and not plan.stop:
+        if by_campaign[campaign] != n:
             yield f"lost: campaign {campaign} has {by_campaign[campaign]} people instead of {n}"
     for person in prospects:
         if person["state"] not in FINAL:

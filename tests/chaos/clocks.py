@@ -30,7 +30,7 @@ class Scene:
     def hours(self) -> dict[str, object]:
         """The campaign's ``calling_hours``."""
         days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-        return {"windows": [{"days": days, "start": self.start, "end": self.end}]}
+        return {"windows": [{"days": days, "start": self.start, "end": self.end}], "zone": "prospect"}
 
 
 def _at(year: int, month: int, day: int, hour: int) -> datetime:

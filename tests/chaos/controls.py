@@ -96,7 +96,8 @@ class Controls:
         window = {"days": campaigns.EVERY_DAY, "start": f"{later:%H:00}", "end": f"{later:%H:30}"}
         await self._edit(incident, {"calling_hours": {"windows": [window], "zone": "UTC"}})
         await asyncio.sleep(incident.lasts_s)
-        await self._edit(incident, {"calling_hours": dict(self._scenery.hours)}, faults=0)
+        before = campaigns.ALL_DAY if incident.second else self._scenery.hours
+        await self._edit(incident, {"calling_hours": dict(before)}, faults=0)
 
     async def suppress(self, incident: Incident) -> None:
         """Some who are in a call right now, and some who are not."""

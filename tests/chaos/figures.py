@@ -23,14 +23,14 @@ def recoveries(journal: Journal, looks: Sequence[Look], creates: Sequence[float]
     """For each kill: the time from it to the next call at the carrier, as far as people were due in it.
 
     ``silence_s`` is the longest time without a new call that touches the ten seconds after the kill, counted the same
-    way: after a kill the first call is often one that was on its way already. Kills after the last call are left out:
-    nobody was called any more, so nothing could go on.
+    way: after a kill the first call is often one that was on its way already. Kills while nobody was due are left out,
+    and those after the last call: there was nothing to go on with.
     """
     ordered = sorted(creates)
     found: list[dict[str, Any]] = []
     for note in journal.notes(*KILLS):
         following = bisect_right(ordered, note.at)
-        if following == len(ordered):
+        if following == len(ordered) or not _was_due(looks, note.at):
             continue
         found.append(
             {
@@ -42,6 +42,11 @@ def recoveries(journal: Journal, looks: Sequence[Look], creates: Sequence[float]
             }
         )
     return found
+
+
+def _was_due(looks: Sequence[Look], at: float) -> bool:
+    """True when somebody was due at the last look that was answered before ``at``."""
+    return next((look.due > 0 for look in reversed(looks) if look.at <= at and look.due is not None), False)
 
 
 def _silence(kill: Note, looks: Sequence[Look], ordered: Sequence[float]) -> float:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     KILL_IMPORT = "import worker killed at 60 % of a file"
     KILL_TEMPORAL = "Temporal killed"
     RESTART_TEMPORAL = "Temporal restarted"
+    FREEZE_TEMPORAL = "Temporal frozen"
     KILL_POSTGRES = "PostgreSQL killed"
     RESTART_POSTGRES = "PostgreSQL restarted"
     CUT_CONNECTIONS = "database connections cut"
@@ -107,8 +108,8 @@ class RunPlan:
     incidents: tuple[Incident, ...]
     scene: Scene | None
     """Another time on all clocks, shortly before a change to or from daylight saving time."""
-    stop: bool
-    """The first campaign is stopped at the end of the faults instead of running to its end."""
+    stop_share: float | None
+    """The first campaign is stopped once this share of its people is done, instead of running to its end."""
     hang_up: bool
     """Pause and stop end the calls in flight."""
 
@@ -139,7 +140,7 @@ def make_plan(seed: int) -> RunPlan:
         silent=dice.randint(8, 14),
         incidents=tuple(sorted(_incidents(dice), key=lambda each: (each.at_s, each.kind))),
         scene=scene,
-        stop=scene is None and dice.random() < 0.25,
+        stop_share=dice.uniform(0.6, 0.9) if scene is None and dice.random() < 0.3 else None,
         hang_up=dice.random() < 0.4,
     )
 
@@ -158,6 +159,7 @@ _COUNTS: tuple[tuple[Kind, int, int], ...] = (
     (Kind.FREEZE_WORKER, 2, 3),
     (Kind.KILL_API, 1, 2),
     (Kind.FREEZE_API, 1, 1),
+    (Kind.FREEZE_TEMPORAL, 0, 1),
     (Kind.KILL_BULK, 0, 1),
     (Kind.CUT_CONNECTIONS, 2, 4),
     (Kind.THROTTLE, 1, 2),
@@ -195,6 +197,7 @@ def _incidents(dice: random.Random) -> list[Incident]:
 _LASTS: Mapping[Kind, tuple[float, float]] = {
     Kind.FREEZE_WORKER: (1.0, 8.0),
     Kind.FREEZE_API: (1.0, 6.0),
+    Kind.FREEZE_TEMPORAL: (1.0, 6.0),
     Kind.TWO_DISPATCHERS: (6.5, 9.0),
     Kind.THROTTLE: (2.0, 6.0),
     Kind.ERROR_BEFORE: (2.0, 5.0),

@@ -26,7 +26,12 @@ VICTIMS: dict[Kind, tuple[str, signal.Signals]] = {
     Kind.KILL_POSTGRES: ("postgres", signal.SIGKILL),
     Kind.RESTART_POSTGRES: ("postgres", signal.SIGINT),
 }
-FROZEN = {Kind.FREEZE_WORKER: "worker", Kind.FREEZE_API: "api", Kind.TWO_DISPATCHERS: "worker"}
+FROZEN = {
+    Kind.FREEZE_WORKER: "worker",
+    Kind.TWO_DISPATCHERS: "worker",
+    Kind.FREEZE_API: "api",
+    Kind.FREEZE_TEMPORAL: "temporal",
+}
 
 
 class Processes:

@@ -86,17 +86,7 @@ class Run:
                 group.create_task(happen(incident))
 
     def _verbs(self, scenery: Scenery) -> dict[Kind, Callable[[Incident], Coroutine[Any, Any, None]]]:
-        controls = Controls(
-            self.home,
-            self.clients,
-            self.journal,
-            self.watcher,
-            self.processes,
-            self.plan,
-            scenery,
-            self.people,
-        )
-        verbs: dict[Kind, Callable[[Incident], Coroutine[Any, Any, None]]] = dict(controls.verbs())
+        verbs: dict[Kind, Callable[[Incident], Coroutine[Any, Any, None]]] = dict(self._controls(scenery).verbs())
         verbs |= dict.fromkeys(VICTIMS, self.processes.end)
         verbs |= dict.fromkeys(FROZEN, self.processes.freeze)
         verbs |= dict.fromkeys(STORMS, self.carrier.storm)
@@ -123,14 +113,23 @@ class Run:
         self.tell("no more faults")
         await self.carrier.calm()
         self.journal.note("peace")
-        if self.plan.stop:
-            await Controls.control(self._controls(scenery), scenery.main, "stop")
+        if self.plan.stop_share is not None:
+            await self._await_imports(scenery)
+            await self._await_share(scenery, self.plan.stop_share)
+            await self._controls(scenery).control(scenery.main, "stop")
         if self.plan.scene is not None:
-            for campaign in scenery.campaigns:
-                answer = await self.clients.ask(
-                    "PATCH", f"/campaigns/{campaign}", json={"calling_hours": dict(ALL_DAY)}
-                )
-                self.journal.note("open for everybody", campaign=campaign, status=answer.status_code)
+            change = {"calling_hours": dict(ALL_DAY)}
+            answer = await self.clients.ask("PATCH", f"/campaigns/{scenery.main}", json=change)
+            self.journal.note("open for everybody", status=answer.status_code)
+
+    async def _await_share(self, scenery: Scenery, share: float) -> None:
+        deadline = time.monotonic() + ENDS_S
+        while time.monotonic() < deadline:
+            found = await campaigns.status(self.clients, scenery.main)
+            self.tell(f"{found['progress']:.0%} done, stops at {share:.0%}")
+            if found["progress"] >= share:
+                return
+            await asyncio.sleep(0.2)
 
     def _controls(self, scenery: Scenery) -> Controls:
         return Controls(
@@ -224,7 +223,7 @@ async def _result(run: Run, scenery: Scenery, stuck: list[str]) -> dict[str, Any
     return {
         "seed": plan.seed,
         "scene": plan.scene.name if plan.scene else None,
-        "stopped": plan.stop,
+        "stopped": plan.stop_share is not None,
         "faults": journal.faults(),
         "faults_total": sum(journal.faults().values()),
         "carrier_calls": len(run.ledger),

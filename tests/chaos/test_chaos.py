@@ -20,7 +20,7 @@ def test_thirty_seeds_do_everything_that_can_be_done() -> None:
     kinds = {incident.kind for seed in range(1, 31) for incident in make_plan(seed).incidents}
     assert kinds == set(Kind)
     plans = [make_plan(seed) for seed in range(1, 31)]
-    assert any(plan.stop for plan in plans)
+    assert any(plan.stop_share for plan in plans)
     assert {plan.scene.name for plan in plans if plan.scene} >= {"US spring, opens", "Europe autumn, closes"}
 
 
