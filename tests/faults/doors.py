@@ -158,7 +158,9 @@ class DoorDatabase(Database):
         if self._life.over:
             raise Killed
         async with opened as session:
-            await session.execute(text("SELECT set_config('dialer.clock_offset', :s, true)"), {"s": self._clock.setting})
+            await session.execute(
+                text("SELECT set_config('dialer.clock_offset', :s, true)"), {"s": self._clock.setting}
+            )
             yield session
             if await self._life.passes(where, COMMIT, after=False) is Fault.DROP:
                 await self._lose(session)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.faults.clocks import TestClock
 from tests.faults.doors import Door, Doors, Fault, Interruption
+from tests.faults.judged import judged
 from tests.faults.processes import Installation, Process, lead_to
 from tests.faults.promises import broken_promises
 from tests.faults.scenarios import Scenario
@@ -17,18 +18,24 @@ from tests.store.lines import make_line
 
 #: A fault, where it happened, and what the world looked like.
 Tried = tuple[Hashable, ...]
-#: Set it to try also what looks as if it had been tried before: ten times as long, and nothing new so far.
+#: Set it to try also what looks as if it had been tried before: many times as long, and nothing new so far.
 EVERY = bool(os.environ.get("FAULTS_EVERY"))
+#: The lines that record what became of a call do something else for each kind of end.
+RECORDING = ("_save", "_in_its_workspace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A door, what the world looks like there in full and in outline, and whether a callback waits for its answer."""
+    """A door, what the world looks like there in full and in outline, and whose it is.
+
+    ``receiving``: a callback waits for its answer. ``sweeping``: a sweep is under way.
+    """
 
     door: Door
     whole: str
     outline: str
     receiving: bool
+    sweeping: bool
 
 
 @dataclass
@@ -42,6 +49,8 @@ class Explorer:
     doors: int = 0
     runs: int = 0
     broken: list[str] = field(default_factory=list[str])
+    #: Doors that were not passed again: a sweep looks at several calls at once, in no order.
+    missed: list[Door] = field(default_factory=list[Door])
 
     @asynccontextmanager
     async def site(self, scenario: Scenario, doors: Doors, *, redelivers: bool = True) -> AsyncIterator[Site]:
@@ -62,7 +71,8 @@ class Explorer:
             hidden=scenario.hidden,
             call_workflows=scenario.call_workflows,
         )
-        its.temporal.start_campaign(world.workspace_id, world.campaign_id)
+        if scenario.launched:
+            its.temporal.start_campaign(world.workspace_id, world.campaign_id)
         try:
             yield site
         finally:
@@ -74,12 +84,18 @@ class Explorer:
         async with self.site(scenario, doors) as site:
             doors.look = site.sight
             await scenario.play(site)
-            broken = await broken_promises(site.world, self.town, hidden=scenario.hidden)
+            broken = await self.broken_at(site, scenario)
             calls = await site.world.read("SELECT disposition FROM calls WHERE campaign_id = :c AND state = 'ended'")
         assert broken == []
         assert {call.disposition for call in calls} == scenario.expected
         return [
-            Passage(door=door, whole=whole, outline=outline, receiving=door in site.receiving)
+            Passage(
+                door=door,
+                whole=whole,
+                outline=outline,
+                receiving=door in site.receiving,
+                sweeping=door in site.sweeping,
+            )
             for door, (whole, outline) in zip(doors.passed, doors.sights, strict=True)
         ]
 
@@ -88,21 +104,31 @@ class Explorer:
         faults: list[Fault] = []
         for fault in Fault:
             # To a process that dies it is all one in which line it dies; one that goes on goes on from there.
-            place = (passage.whole,) if fault is Fault.KILL else (passage.door.key, passage.outline)
+            records = any(part in passage.door.where for part in RECORDING)
+            place = (passage.door.key, passage.outline if records else "")
+            if fault is Fault.KILL:
+                place = (passage.whole,)
             tried = (fault, *place) in self.tried
             if fault.fits(passage.door) and (EVERY or not tried):
                 self.tried.add((fault, *place))
                 faults.append(fault)
         return faults
 
-    async def explore(self, scenario: Scenario) -> None:
+    async def explore(self, scenario: Scenario, *, only_sweeps: bool = False) -> None:
         """Each fault at each door it fits; what it breaks is kept in ``broken``."""
         for passage in await self.count(scenario):
+            if only_sweeps and not passage.sweeping:
+                continue
             self.doors += 1
             for fault in self.worth_trying(passage):
                 await self.one(scenario, passage.door, fault)
                 if fault is Fault.KILL and passage.receiving:
                     await self.one(scenario, passage.door, fault, redelivers=False)
+
+    async def broken_at(self, site: Site, scenario: Scenario) -> list[str]:
+        """What is wrong when all is over, to us and to the judge."""
+        seen = await broken_promises(site.world, self.town, hidden=scenario.hidden)
+        return [*seen, *(await judged(site)), *(await scenario.also(site))]
 
     async def one(
         self,
@@ -119,19 +145,17 @@ class Explorer:
         async with self.site(scenario, doors, redelivers=redelivers) as site:
             try:
                 await scenario.play(site)
-                broken = await broken_promises(site.world, self.town, hidden=scenario.hidden)
+                broken = await self.broken_at(site, scenario)
             except Stuck as stuck:
                 broken = [str(stuck)]
-            if not doors.happened:
-                broken.append("the door was not passed")
+        self.missed += [] if doors.happened else [door]
         again = "" if redelivers else ", and the carrier does not repeat itself"
         self.broken += [f"{scenario.name}, {door}: {fault}{again}: {sentence}" for sentence in broken]
 
 
 @asynccontextmanager
-async def explorer(database_url: str, tried: set[Tried]) -> AsyncIterator[Explorer]:
-    """A town for one test."""
-    clock = TestClock()
+async def explorer(database_url: str, clock: TestClock, tried: set[Tried]) -> AsyncIterator[Explorer]:
+    """A town for one test. ``clock`` never goes back in one database."""
     async with town(clock) as built:
         its = Installation.made(database_url, built.doorstep.url, clock)
         try:

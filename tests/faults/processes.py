@@ -29,6 +29,9 @@ from tests.store.worlds import World
 #: The product's own, except that a leg does one round and that a busy machine is no frozen process.
 TIMING = Timing(leg_s=0.0, gate_age_s=30.0, turn_lead_s=0.0, turn_slack_s=30.0)
 
+#: All installations of one test run share a database, and sweeps see all of it.
+KEY = Fernet.generate_key().decode()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
@@ -44,12 +47,11 @@ class Installation:
 
     @classmethod
     def made(cls, database_url: str, public_url: str, clock: TestClock) -> "Installation":
-        key = Fernet.generate_key().decode()
         given: Mapping[str, Any] = {
             "database_url": database_url,
             "public_url": public_url,
             "twilio_base_url": public_url,
-            "secret_key": key,
+            "secret_key": KEY,
             "timing": TIMING,
         }
         return cls(
@@ -57,7 +59,7 @@ class Installation:
             public_url=public_url,
             clock=clock,
             temporal=TemporalServer(),
-            seal=Seal(key),
+            seal=Seal(KEY),
             settings=Settings.model_validate(given),
         )
 
@@ -96,14 +98,12 @@ class Process:
 
     @property
     def sweep(self) -> SweepActivities:
-        return SweepActivities(
-            self.database, self._carriers, self._workflows, timing=self._its.timing, watch=False
-        )
+        return SweepActivities(self.database, self._carriers, self._workflows, timing=self._its.timing, watch=False)
 
     @property
     def imports(self) -> ImportActivities:
         """A chunk a leg: whatever else a worker does, a chunk is what it can lose."""
-        return ImportActivities(self.database, self._workflows, leg_s=0.0, chunk_rows=3)
+        return ImportActivities(self.database, self._workflows, leg_s=0.0, chunk_rows=5)
 
     @cached_property
     def services(self) -> Services:

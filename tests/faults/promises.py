@@ -12,7 +12,14 @@ from tests.store.worlds import World
 #: How a call that the carrier says has ended so may stand in our books.
 FITS = {
     "completed": {
-        "human", "voicemail_no_msg", "voicemail_left", "fax", "ivr", "answered_unknown", "abandoned", "short_hangup",
+        "human",
+        "voicemail_no_msg",
+        "voicemail_left",
+        "fax",
+        "ivr",
+        "answered_unknown",
+        "abandoned",
+        "short_hangup",
     },
     "busy": {"busy"},
     "no-answer": {"no_answer"},

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 from temporalio.exceptions import ApplicationError
@@ -19,6 +20,7 @@ from activities.dispatch import CampaignRef, LegEnd
 from activities.sweep import SweepRequest
 from api.operations import carrier_callbacks
 from api.operations.carrier_callbacks import Applying, Callback
+from api.operations.errors import Unavailable
 from dialer.carriers.base import CarrierError
 from dialer.store.database import rows
 from tests.activities.recorders import run
@@ -29,9 +31,9 @@ from tests.faults.towns import Town
 from tests.store.worlds import World
 from workflows.options import DISPATCH_LEG, PLACE_CALL, RECONCILE_CALL, SWEEP, ActivityOptions
 
-#: Longer than any wait of the product that is not somebody's next due time. Past it, something is lost.
+#: Longer than everything takes to mend itself, and shorter than a workflow's longest wait for a nudge that was lost.
 LONGEST = timedelta(minutes=45)
-SWEEP_EVERY = timedelta(minutes=2)
+SWEEP_EVERY = timedelta(minutes=10)
 #: Twilio's own retries of a callback, as the adapter asks for them.
 DELIVERIES = 4
 FAILURES = (ApplicationError, DBAPIError, RPCError, CarrierError)
@@ -63,7 +65,11 @@ class Site:
     call_workflows: bool = True
     #: Doors at which a callback has no answer yet.
     receiving: list[Door] = field(default_factory=list[Door])
-    sweeps: int = 0
+    #: What the scenario wants to know at the end.
+    remembered: tuple[UUID, ...] = ()
+    others: list[UUID] = field(default_factory=list[UUID])
+    #: Doors of the sweep.
+    sweeping: list[Door] = field(default_factory=list[Door])
     begun: datetime = field(init=False)
     swept_at: datetime = field(init=False)
     _worker: Process | None = None
@@ -203,7 +209,7 @@ class Site:
                 self.receiving += self.doors.passed[before:]
             except Killed:
                 await process.bury()
-            except DBAPIError:
+            except (DBAPIError, Unavailable):
                 continue
             else:
                 await self._follow_up(process, applying)
@@ -245,8 +251,9 @@ class Site:
 
     async def sweep(self) -> None:
         self.swept_at = self.its.clock.now()
-        self.sweeps += 1
+        before = len(self.doors.passed)
         await self.activity(SWEEP, lambda process: process.sweep.sweep, SweepRequest(high_water=0))
+        self.sweeping += self.doors.passed[before:]
 
     def _jump(self) -> None:
         """To the next moment at which something happens."""
@@ -278,35 +285,39 @@ class Site:
             """SELECT id, attempt, state, disposition, deferred_reason, deadline_at, carrier_call_id
                FROM calls WHERE campaign_id = :c"""
         )
-        people = await self.world.read(
-            "SELECT id, state, next_due_at, attempts FROM prospects WHERE campaign_id = :c"
-        )
+        people = await self.world.read("SELECT id, state, next_due_at, attempts FROM prospects WHERE campaign_id = :c")
         campaign = await self.world.read("SELECT status, paused_reason, idle_until FROM campaigns WHERE id = :c")
         runs = [*self.its.temporal.campaigns.values(), *self.its.temporal.calls.values()]
         return "\n    ".join(map(str, (self.its.clock.now(), *campaign, *people, *calls, *runs)))
 
     async def sight(self) -> tuple[str, str]:
-        """What there is, without ids and times, in full and in outline: moments that look alike go on alike."""
-        found = await self.world.read(
-            """SELECT status, paused_reason, idle_until IS NULL AS awake,
-                (SELECT json_agg(json_build_array(p.state, p.attempts) ORDER BY p.id) FROM prospects p
-                    WHERE p.campaign_id = m.id) AS people,
-                (SELECT json_agg(json_build_array(c.state, c.disposition, c.deferred_reason, c.cancel_reason,
-                    c.attempt, c.carrier_call_id IS NULL, c.hang_up_at IS NULL, c.hang_up_sent_at IS NULL,
-                    c.late_at IS NULL, c.amd_due_at IS NULL, c.answered_by) ORDER BY c.id) FROM calls c
-                    WHERE c.campaign_id = m.id) AS calls
-               FROM campaigns m WHERE m.id = :c"""
+        """What there is, without ids and times, in full and in outline: moments that look alike go on alike.
+
+        Calls that are over, with nothing more to come, are no part of it.
+        """
+        people = await self.world.read("SELECT state FROM prospects WHERE campaign_id = :c ORDER BY id")
+        campaign = (await self.world.read("SELECT status, idle_until IS NULL AS awake FROM campaigns WHERE id = :c"))[0]
+        calls = await self.world.read(
+            """SELECT state, cancel_reason, carrier_call_id IS NOT NULL AS known, hang_up_at IS NOT NULL AS to_hang_up,
+                hang_up_sent_at IS NOT NULL AS hung_up, late_at IS NOT NULL AS late, amd_due_at IS NOT NULL AS waits
+               FROM calls WHERE campaign_id = :c ORDER BY id"""
         )
-        runs = [(run_.placed, run_.signalled is None, run_.result is None) for run_ in self.its.temporal.calls.values()]
+        over = ("ended", "deferred")
+        live = [tuple(call) for call in calls if call.state not in over or call.waits or call.late]
+        strangers = len(self.town.ledger()) - sum(call.known for call in calls)
+        runs = [(call.placed, call.signalled is None) for call in self.its.temporal.calls.values() if call.is_open]
         campaigns = [(run_.nudged, run_.finished) for run_ in self.its.temporal.campaigns.values()]
-        at_carrier = [(call.status, call.answered_at is None) for call in self.town.ledger()]
-        whole = repr((found, runs, campaigns, at_carrier, len(self.held_back), self.hidden, self.call_workflows))
-        live = {str(call[0]) for call in found[0].calls or () if call[0] not in ("ended", "deferred")}
-        return whole, repr((sorted(live), found[0].status))
+        rest = (len(self.held_back), self.hidden, self.call_workflows)
+        whole = repr((sorted(row.state for row in people), campaign, live, strangers, runs, campaigns, rest))
+        return whole, repr((sorted({str(call[0]) for call in live}), campaign.status))
+
+
+def ref_of(workspace_id: UUID, call_id: UUID) -> CallRef:
+    return CallRef(workspace_id=str(workspace_id), call_id=str(call_id))
 
 
 def _ref(call: CallRun) -> CallRef:
-    return CallRef(workspace_id=str(call.workspace_id), call_id=str(call.call_id))
+    return ref_of(call.workspace_id, call.call_id)
 
 
 async def _receive(process: Process, callback: Callback) -> Applying | None:

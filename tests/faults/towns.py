@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+import httpx
 from aiohttp import web
 from starlette.datastructures import ImmutableMultiDict
 
@@ -69,10 +70,15 @@ class Town:
     simulated: Simulated
     doorstep: Doorstep
     url: str
+    http: httpx.AsyncClient
 
     def ledger(self) -> list[Call]:
         """Every call that the carrier has accepted, oldest first."""
         return self.simulated.ledger.every_call()
+
+    async def log(self) -> str:
+        """The same as the carrier hands it out."""
+        return (await self.http.get("/_sim/calls")).text
 
     def script(self, phone: str, *behaviours: dict[str, object]) -> None:
         """Attempt by attempt."""
@@ -90,13 +96,7 @@ class Town:
     async def quiet(self) -> None:
         """Every call that is going to end by itself has ended, and every callback has arrived."""
         async with asyncio.timeout(PATIENCE_S):
-            while self.simulated.sender._tasks or any(call.status not in TERMINAL for call in self.ledger()):
-                await asyncio.sleep(0.001)
-
-    async def heard(self, count: int) -> None:
-        """So many callbacks have arrived, of calls that go on."""
-        async with asyncio.timeout(PATIENCE_S):
-            while len(self.doorstep.waiting) < count:
+            while self.simulated.sender._tasks or any(call.status not in TERMINAL for call in self.ledger()):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 
 
@@ -106,8 +106,9 @@ async def town(clock: TestClock, **behaviour: object) -> AsyncIterator[Town]:
     knobs = {"time_scale": 0.0005, "mix": {"human": 1.0}, "price_delay_s": 0} | behaviour
     app = create_app(ACCOUNT, TOKEN, behaviour=Behaviour().changed(knobs), now=clock.now)
     doorstep = Doorstep()
-    async with serving(app) as url, _listening(doorstep):
-        yield Town(simulated=app.state.world, doorstep=doorstep, url=url)
+    inside = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://carrier.example")
+    async with serving(app) as url, _listening(doorstep), inside as http:
+        yield Town(simulated=app.state.world, doorstep=doorstep, url=url, http=http)
 
 
 @asynccontextmanager
