@@ -220,7 +220,12 @@ def standing_of(person: Person, around: Circumstances) -> Standing:
     if known.state not in (ProspectState.READY, ProspectState.HELD) or entered.state is known.state:
         return as_it_was
     held_otherwise = known.state is ProspectState.HELD and known.held_reason != ZONE_UNRESOLVED
-    return as_it_was if held_otherwise and entered.state is ProspectState.READY else entered
+    if held_otherwise and entered.state is ProspectState.READY:
+        return as_it_was
+    if entered.state is ProspectState.SUPPRESSED or known.next_due_at is None:
+        return entered
+    # A redial that has to wait must not come sooner because the person was held meanwhile.
+    return replace(entered, next_due_at=known.next_due_at)
 
 
 def _entered(facts: NewProspect, around: Circumstances) -> Standing:

@@ -210,8 +210,11 @@ async def _apply(
 
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
+    # Columns by name: a migration that adds one must not make prepared statements of running processes fail.
     sql = """
-        SELECT c.*, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
+        SELECT c.id, c.prospect_id, c.state, c.disposition, c.outcome, c.error_code, c.attempt, c.dialed_at,
+            c.ringing_at, c.answered_at, c.ended_at, c.talk_seconds, c.next_state, c.next_due_at, c.next_reason,
+            c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
             EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
                 AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id

@@ -1,9 +1,20 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.domain.prospect_matching import KnownProspect, NewProspect, OnDuplicate, Plan, match
+from dialer.domain.prospect_matching import (
+    Circumstances,
+    KnownProspect,
+    NewProspect,
+    OnDuplicate,
+    Person,
+    Plan,
+    match,
+    standing_of,
+)
 from dialer.domain.states import ProspectState
 
 PHONES = [f"+1650555010{n}" for n in range(5)]
@@ -58,3 +69,17 @@ def test_nobody_in_a_call_gets_another_phone(first: list[NewProspect], second: l
     known = known_from(match(first, [], OnDuplicate.SKIP), [ProspectState.IN_CALL] * len(first))
     plan = match(second, known, OnDuplicate.UPDATE)
     assert all(person.facts.phone == person.known.facts.phone for person in plan.changed if person.known)
+
+
+def test_a_redial_that_waits_does_not_come_sooner_for_having_been_held() -> None:
+    now = datetime(2026, 11, 20, 15, tzinfo=UTC)
+    later = now + timedelta(hours=4)
+    around = Circumstances(suppressed=frozenset(), fixed_zone=False, max_attempts=3, now=now)
+    placed = NewProspect(phone=PHONES[0], zone_set="America/Denver")
+    nowhere = NewProspect(phone=PHONES[0], zone_set="")
+    ready = KnownProspect(id=UUID(int=1), facts=placed, state=ProspectState.READY, next_due_at=later, attempts=1)
+    held = standing_of(Person(facts=nowhere, known=ready), around)
+    assert (held.state, held.next_due_at) == (ProspectState.HELD, later)
+    known = replace(ready, facts=nowhere, state=held.state, held_reason=held.held_reason, next_due_at=held.next_due_at)
+    again = standing_of(Person(facts=placed, known=known), around)
+    assert (again.state, again.held_reason, again.next_due_at) == (ProspectState.READY, None, later)
