@@ -108,6 +108,18 @@ async def until_imported(clients: Clients, import_id: str, *, seconds: float = 1
     return found
 
 
+async def discard_broken_uploads(clients: Clients, scenery: Scenery) -> list[str]:
+    """Delete imports whose upload never ended, as their client would: the file was sent again. Their ids.
+
+    A campaign waits for them, for a day if nobody does this, since a file may take its time to arrive.
+    """
+    found = (await clients.get("/imports", status="running", limit=100))["items"]
+    broken = [each["id"] for each in found if each["started_at"] is None and each["id"] not in scenery.imports]
+    for import_id in broken:
+        await clients.ask("DELETE", f"/imports/{import_id}")
+    return broken
+
+
 async def launch(clients: Clients, campaign: str) -> None:
     answer = await clients.ask("POST", f"/campaigns/{campaign}/launch", json={})
     if answer.status_code != 409:  # an earlier request did it, whose answer got lost
