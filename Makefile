@@ -3,11 +3,11 @@
 VENV := .venv
 RUN := $(VENV)/bin
 SOURCES := dialer workflows activities api worker.py
-TESTED := $(SOURCES) tests
+TESTED := $(SOURCES) tests scripts
 PIP := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo up test chaos check format lock clean
+.PHONY: help setup demo up test chaos verify check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -48,6 +48,9 @@ test: setup ## Run all tests (ARGS="-k busy" for some)
 SEEDS := 1-3
 chaos: setup ## Break the running stack on purpose and judge it (SEEDS=1-30)
 	@$(RUN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+verify: setup ## Judge what happened in ~/.dialer by the carrier's own list
+	@exec $(RUN)/dialer verify $(ARGS)
 
 check: setup ## Lint, types, architecture, migrations, OpenAPI
 	$(RUN)/ruff check $(TESTED)
