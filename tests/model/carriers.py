@@ -178,11 +178,6 @@ class ImaginaryCarrier:
             elif not line.over and now - line.created_at > RINGS:
                 self.move(line, CarrierStatus.NO_ANSWER)
 
-    def create_late(self) -> None:
-        """Act upon the oldest request that was cut off."""
-        _, order = self.later.pop(0)
-        self._create(order)
-
     def _create(self, order: DialOrder) -> Line:
         line = Line(
             carrier_call_id=f"CA{len(self.lines):032x}",

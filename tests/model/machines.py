@@ -5,25 +5,27 @@ then is held while others run, until it is let go on, loses its connection, or d
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
 
+from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from temporalio.exceptions import ApplicationError
 
 from api.operations.errors import Conflict, NotFound
 from dialer.carriers.base import CarrierError
-from dialer.domain.carrier_events import CarrierStatus
+from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
 from dialer.store.callbacks import CallNotFound
 from dialer.store.control import LostRace, StateConflict
 from dialer.store.database import violated
 from dialer.store.prospect_edits import InCall
 from dialer.store.prospect_writes import CampaignClosed
 from tests.model.carriers import Answer, Line
-from tests.model.promises import OVER, Row
+from tests.model.promises import OVER, Row, Snapshot
 from tests.model.stages import THROUGH, TO_COMMIT, Actor, Stage, Violation
 from tests.model.worlds import PHONES, ModelWorld, make_model_world, settings
 
@@ -43,9 +45,31 @@ EXPECTED = (
 )
 TAKEN = ("uq_prospects_campaign_id_phone",)
 
-which = st.integers(0, 5)
-of_two = st.integers(0, 1)
-how_far = st.sampled_from([THROUGH, TO_COMMIT, THROUGH, TO_COMMIT, 3, 5, 7, 9])
+#: What happens, and how often among a hundred or so.
+WEIGHTS = {
+    "claim": 10,
+    "place": 22,
+    "report": 9,
+    "mistake": 1,
+    "reconcile": 6,
+    "sweep": 1,
+    "pause": 4,
+    "continue": 12,
+    "stop": 1,
+    "edit": 2,
+    "opt_out": 2,
+    "lift": 4,
+    "change": 4,
+    "move": 8,
+    "answer": 1,
+    "wait": 8,
+    "go_on": 14,
+    "fail": 3,
+}
+ANSWERS = (Answer.ACCEPTS, Answer.ACCEPTS, Answer.ACCEPTS, *Answer)
+LOST = 5
+
+FAR = (THROUGH, THROUGH, THROUGH, TO_COMMIT, TO_COMMIT, TO_COMMIT, 3, 5, 8)
 #: Uneven, so that no two deadlines ever meet at the same microsecond.
 PASSING = [0.317, 1.713, 6.129, 13.331, 31.747, 61.913, 127.391, 611.173, 3607.779]
 MOVES = {
@@ -69,6 +93,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.hurt: set[Actor] = set()
         self.placed: set[UUID] = set()
         self.broken = False
+        self.taken = 0
 
     # -- the frame -------------------------------------------------------------------------------------------------
 
@@ -121,12 +146,19 @@ class ProtocolMachine(RuleBasedStateMachine):
     def room(self) -> bool:
         return len(self.open) < AT_ONCE
 
+    @property
+    def now(self) -> Snapshot:
+        assert self.world.promises.last is not None
+        return self.world.promises.last
+
     def campaign(self, number: int) -> UUID:
         return self.world.campaigns[number]
 
+    def with_status(self, status: str) -> list[UUID]:
+        return [each for each in self.world.campaigns if self.now.campaigns[str(each)]["status"] == status]
+
     def calls(self, *states: str) -> list[Row]:
-        now = self.world.promises.last
-        return [] if now is None else [call for call in now.calls.values() if call["state"] in states]
+        return [call for call in self.now.calls.values() if call["state"] in states]
 
     def unplaced(self) -> list[UUID]:
         return [call.call_id for call in self.world.workflows.calls if call.call_id not in self.placed]
@@ -134,199 +166,166 @@ class ProtocolMachine(RuleBasedStateMachine):
     def open_lines(self) -> list[Line]:
         return [line for line in self.world.carrier.lines if not line.over]
 
+    # -- what may happen -------------------------------------------------------------------------------------------
+
+    @rule(chance=st.integers(0, 2**40))
+    def step(self, chance: int) -> None:
+        """One thing happens, and every one that can now has its chance."""
+        self.taken += 1
+        dice = Random(chance or self.taken)  # noqa: S311
+        who = {kind: found for kind in WEIGHTS if (found := getattr(self, f"_who_can_{kind}")())}
+        (kind,) = dice.choices(list(who), [WEIGHTS[kind] for kind in who])
+        chosen, other, far = dice.choice(who[kind]), dice.randrange(LOST + 1), dice.choice(FAR)
+        note(f"{self.stage.now:%H:%M:%S} {kind} {_shown(chosen)} ({other}, {far})")
+        getattr(self, f"_{kind}")(chosen, other, far)
+
     # -- actors that move calls ------------------------------------------------------------------------------------
 
-    @precondition(room)
-    @rule(number=of_two, far=how_far)
-    def a_leg_looks_for_people(self, number: int, far: int) -> None:
+    def _who_can_claim(self) -> Sequence[int]:
+        return (0, 1) if self.room() else ()
+
+    def _claim(self, number: int, other: int, far: int) -> None:
         self.act(f"leg {number}", lambda: self.world.dispatch(self.campaign(number)), far)
 
-    @precondition(lambda self: self.room() and self.unplaced())
-    @rule(pick=which, answer=st.sampled_from([Answer.ACCEPTS, *Answer]), far=how_far)
-    def a_call_is_placed(self, pick: int, answer: Answer, far: int) -> None:
-        call_id = _pick(self.unplaced(), pick)
+    def _who_can_place(self) -> Sequence[UUID]:
+        return self.unplaced() if self.room() else ()
+
+    def _place(self, call_id: UUID, other: int, far: int) -> None:
+        answer = _pick(ANSWERS, 2 * other + (far == THROUGH))
         self.placed.add(call_id)
         self.world.carrier.answers[call_id] = answer
-        self.act(f"place {answer}", lambda: self.world.place(call_id), far)
+        self.act(f"place, {answer}", lambda: self.world.place(call_id), far)
 
-    @precondition(lambda self: self.room() and self.world.carrier.reports)
-    @rule(pick=which, again=st.booleans(), far=how_far)
-    def a_report_arrives(self, pick: int, again: bool, far: int) -> None:
-        reports = self.world.carrier.reports
-        event = _pick(reports, pick)
-        if not again:
-            reports.remove(event)
-        self.act(f"report {event.kind} {event.status}", lambda: self.world.deliver(event), far)
+    def _who_can_report(self) -> Sequence[CarrierEvent]:
+        return self.world.carrier.reports if self.room() else ()
 
-    @precondition(lambda self: self.room() and self.known_lines())
-    @rule(pick=which, far=how_far)
-    def a_report_with_another_id_arrives(self, pick: int, far: int) -> None:
-        event = self.world.carrier.stranger(_pick(self.known_lines(), pick))
-        self.act("stranger", lambda: self.world.deliver(event), far)
+    def _report(self, told: CarrierEvent, other: int, far: int) -> None:
+        """Once, or again later, or never."""
+        if other % 3:
+            self.world.carrier.reports.remove(told)
+        if other != LOST:
+            self.act(f"report {told.kind} {told.status}", lambda: self.world.deliver(told), far)
 
-    def known_lines(self) -> list[Line]:
+    def _who_can_mistake(self) -> Sequence[Line]:
         known = {call["carrier_call_id"] for call in self.calls("accepted", "ringing", "in_progress", "ended")}
-        return [line for line in self.world.carrier.lines if line.carrier_call_id in known]
+        return [line for line in self.world.carrier.lines if line.carrier_call_id in known] if self.room() else ()
 
-    @precondition(lambda self: self.room() and self.started_calls())
-    @rule(pick=which, far=how_far)
-    def a_workflow_looks_what_became_of_its_call(self, pick: int, far: int) -> None:
-        call_id = _pick(self.started_calls(), pick)
+    def _mistake(self, line: Line, other: int, far: int) -> None:
+        told = self.world.carrier.stranger(line)
+        self.act("stranger", lambda: self.world.deliver(told), far)
+
+    def _who_can_reconcile(self) -> Sequence[UUID]:
+        calls = self.calls("claimed", "dialing", "unknown", "accepted", "ringing", "in_progress")
+        return [UUID(call["id"]) for call in calls] if self.room() else ()
+
+    def _reconcile(self, call_id: UUID, other: int, far: int) -> None:
         self.act("reconcile", lambda: self.world.reconcile(call_id), far)
 
-    def started_calls(self) -> list[UUID]:
-        return [UUID(c["id"]) for c in self.calls("dialing", "unknown", "accepted", "ringing", "in_progress")]
+    def _who_can_sweep(self) -> Sequence[int]:
+        return (0,) if self.room() else ()
 
-    @precondition(room)
-    @rule()
-    def everything_is_swept(self) -> None:
-        before, at, alone = self.world.promises.last, self.stage.now, not self.open
+    def _sweep(self, _: int, other: int, far: int) -> None:
+        before, at, alone = self.now, self.stage.now, not self.open
         self.act("sweep", self.world.sweep, THROUGH)
-        after = self.world.promises.last
         if alone and not self.open and self.world.carrier.reachable:
-            assert before is not None
-            assert after is not None
-            self.world.promises.swept(before, after, at)
+            self.world.promises.swept(before, self.now, at)
 
     # -- people ----------------------------------------------------------------------------------------------------
 
-    @precondition(room)
-    @rule(number=of_two, hang_up=st.booleans(), far=how_far)
-    def somebody_pauses(self, number: int, hang_up: bool, far: int) -> None:
-        self.act(f"pause {number}", lambda: self.world.pause(self.campaign(number), hang_up=hang_up), far)
+    def _who_can_pause(self) -> Sequence[UUID]:
+        return self.with_status("running") if self.room() else ()
 
-    @precondition(lambda self: self.room() and self.paused())
-    @rule(pick=which, far=how_far)
-    def somebody_resumes(self, pick: int, far: int) -> None:
-        campaign_id = _pick(self.paused(), pick)
-        self.act("resume", lambda: self.world.resume(campaign_id), far)
+    def _pause(self, campaign_id: UUID, other: int, far: int) -> None:
+        self.act("pause", lambda: self.world.pause(campaign_id, hang_up=other > 3), far)
 
-    def paused(self) -> list[UUID]:
-        return self._with_status("paused")
+    def _who_can_continue(self) -> Sequence[UUID]:
+        return [*self.with_status("paused"), *self.with_status("completed")] if self.room() else ()
 
-    def completed(self) -> list[UUID]:
-        return self._with_status("completed")
+    def _continue(self, campaign_id: UUID, other: int, far: int) -> None:
+        work = self.world.launch if campaign_id in self.with_status("completed") else self.world.resume
+        self.act("resume or launch", lambda: work(campaign_id), far)
 
-    def _with_status(self, status: str) -> list[UUID]:
-        now = self.world.promises.last
-        return [] if now is None else [UUID(c["id"]) for c in now.campaigns.values() if c["status"] == status]
+    def _who_can_stop(self) -> Sequence[UUID]:
+        return self.with_status("running")[1:] if self.room() and self.world.promises.looks > 40 else ()
 
-    @precondition(lambda self: self.room() and self.completed())
-    @rule(pick=which, far=how_far)
-    def somebody_launches_again(self, pick: int, far: int) -> None:
-        campaign_id = _pick(self.completed(), pick)
-        self.act("launch", lambda: self.world.launch(campaign_id), far)
+    def _stop(self, campaign_id: UUID, other: int, far: int) -> None:
+        self.act("stop", lambda: self.world.stop(campaign_id, hang_up=other > 3), far)
 
-    @precondition(lambda self: self.room() and self.steps_of_example > 15)
-    @rule(hang_up=st.booleans(), far=how_far)
-    def somebody_stops_the_second_campaign(self, hang_up: bool, far: int) -> None:
-        self.act("stop", lambda: self.world.stop(self.campaign(1), hang_up=hang_up), far)
+    def _who_can_edit(self) -> Sequence[UUID]:
+        return self.world.campaigns if self.room() else ()
 
-    @property
-    def steps_of_example(self) -> int:
-        return self.world.promises.looks
+    def _edit(self, campaign_id: UUID, other: int, far: int) -> None:
+        changed = settings(
+            concurrent=1 + other % 2, attempts=1 + other % 3, closes="20:00" if other == LOST else "24:00"
+        )
+        self.act("edit", lambda: self.world.edit(campaign_id, changed), far)
 
-    @precondition(room)
-    @rule(
-        number=of_two,
-        concurrent=st.integers(1, 2),
-        attempts=st.integers(1, 3),
-        closes=st.sampled_from(["24:00", "20:00"]),
-        far=how_far,
-    )
-    def somebody_edits(self, number: int, concurrent: int, attempts: int, closes: str, far: int) -> None:
-        changed = settings(concurrent=concurrent, attempts=attempts, closes=closes)
-        self.act(f"edit {number}", lambda: self.world.edit(self.campaign(number), changed), far)
+    def _who_can_opt_out(self) -> Sequence[str]:
+        return PHONES if self.room() else ()
 
-    @precondition(room)
-    @rule(phone=st.sampled_from(PHONES), number=st.sampled_from([None, 0, 1]), far=how_far)
-    def somebody_opts_out(self, phone: str, number: int | None, far: int) -> None:
-        campaign_id = None if number is None else self.campaign(number)
+    def _opt_out(self, phone: str, other: int, far: int) -> None:
+        campaign_id = self.campaign(other % 2) if other > 3 else None
         self.act(f"suppress {phone[-2:]}", lambda: self.world.suppress(phone, campaign_id), far)
 
-    @precondition(lambda self: self.room() and self.world.promises.last.suppressions)
-    @rule(pick=which, far=how_far)
-    def an_entry_is_lifted(self, pick: int, far: int) -> None:
-        now = self.world.promises.last
-        assert now is not None
-        entry = UUID(_pick(list(now.suppressions), pick))
-        self.act("lift", lambda: self.world.lift(entry), far)
+    def _who_can_lift(self) -> Sequence[str]:
+        return list(self.now.suppressions) if self.room() else ()
 
-    @precondition(room)
-    @rule(number=of_two, phone=st.sampled_from(PHONES), far=how_far)
-    def somebody_is_added(self, number: int, phone: str, far: int) -> None:
-        self.act(f"add {phone[-2:]}", lambda: self.world.add(self.campaign(number), [phone]), far)
+    def _lift(self, entry: str, other: int, far: int) -> None:
+        self.act("lift", lambda: self.world.lift(UUID(entry)), far)
 
-    @precondition(room)
-    @rule(pick=which, phone=st.sampled_from(PHONES), far=how_far)
-    def somebody_has_another_phone(self, pick: int, phone: str, far: int) -> None:
-        person = self._person(pick)
-        work = lambda: self.world.change_phone(UUID(person["id"]), UUID(person["campaign_id"]), phone)  # noqa: E731
-        self.act(f"change {person['phone'][-2:]} to {phone[-2:]}", work, far)
+    def _who_can_change(self) -> Sequence[Row]:
+        return list(self.now.prospects.values()) if self.room() else ()
 
-    @precondition(lambda self: self.room() and self.world.promises.last.prospects)
-    @rule(pick=which, far=how_far)
-    def somebody_is_deleted(self, pick: int, far: int) -> None:
-        person = self._person(pick)
-        self.act(f"delete {person['phone'][-2:]}", lambda: self.world.delete(UUID(person["id"])), far)
-
-    def _person(self, pick: int) -> Row:
-        now = self.world.promises.last
-        assert now is not None
-        return _pick(list(now.prospects.values()), pick)
+    def _change(self, person: Row, other: int, far: int) -> None:
+        """Somebody is added, has another phone, or is deleted."""
+        prospect_id, campaign_id, phone = UUID(person["id"]), UUID(person["campaign_id"]), _pick(PHONES, other)
+        if far == THROUGH and other == LOST:
+            self.act("delete", lambda: self.world.delete(prospect_id), far)
+        elif other % 2:
+            self.act("change phone", lambda: self.world.change_phone(prospect_id, campaign_id, phone), far)
+        else:
+            self.act("add", lambda: self.world.add(campaign_id, [phone]), far)
 
     # -- the carrier, time and accidents ---------------------------------------------------------------------------
 
-    @precondition(lambda self: self.open_lines())
-    @rule(pick=which, move=which)
-    def a_line_moves(self, pick: int, move: int) -> None:
-        line = _pick(self.open_lines(), pick)
-        self.world.carrier.move(line, _pick(MOVES[line.status], move))
+    def _who_can_move(self) -> Sequence[Line]:
+        return self.open_lines()
 
-    @precondition(lambda self: self.world.carrier.reports)
-    @rule(pick=which)
-    def a_report_is_lost(self, pick: int) -> None:
-        self.world.carrier.reports.remove(_pick(self.world.carrier.reports, pick))
+    def _move(self, line: Line, other: int, far: int) -> None:
+        self.world.carrier.move(line, _pick(MOVES[line.status], other))
 
-    @precondition(lambda self: self.world.carrier.later)
-    @rule()
-    def a_request_that_was_cut_off_is_acted_upon(self) -> None:
-        self.world.carrier.create_late()
+    def _who_can_answer(self) -> Sequence[int]:
+        return (0,)
 
-    @rule(reachable=st.booleans())
-    def the_carrier_can_be_asked_or_not(self, reachable: bool) -> None:
-        self.world.carrier.reachable = reachable
+    def _answer(self, _: int, other: int, far: int) -> None:
+        """The carrier can be asked about its calls, or not."""
+        self.world.carrier.reachable = not self.world.carrier.reachable or other > 1
 
-    @rule(seconds=st.sampled_from(PASSING))
-    def time_passes(self, seconds: float) -> None:
-        self.stage.offset += seconds
+    def _who_can_wait(self) -> Sequence[float]:
+        return PASSING
+
+    def _wait(self, seconds: float, other: int, far: int) -> None:
+        self.stage.offset += seconds + (PASSING[4] if other == LOST else 0)
         self.world.carrier.pass_time()
 
-    @precondition(lambda self: self.open)
-    @rule(pick=which, far=how_far)
-    def an_actor_goes_on(self, pick: int, far: int) -> None:
-        self.run(self.stage.go(_pick(self.open, pick), far))
+    def _who_can_go_on(self) -> Sequence[Actor]:
+        return self.open
 
-    @precondition(lambda self: self.open)
-    @rule(pick=which)
-    def an_actor_dies(self, pick: int) -> None:
-        actor = _pick(self.open, pick)
-        self.hurt.add(actor)
-        self.run(self.stage.kill(actor))
+    def _go_on(self, actor: Actor, other: int, far: int) -> None:
+        self.run(self.stage.go(actor, far))
 
-    @precondition(lambda self: self.open)
-    @rule(pick=which)
-    def an_actor_loses_its_connection(self, pick: int) -> None:
-        actor = _pick(self.open, pick)
-        self.hurt.add(actor)
-        self.run(self._cut(actor))
+    def _who_can_fail(self) -> Sequence[Actor]:
+        return self.open
 
-    @precondition(lambda self: self.open)
-    @rule(pick=which)
-    def an_actor_does_not_hear_that_it_committed(self, pick: int) -> None:
-        actor = _pick(self.open, pick)
-        actor.loses_commit = True
+    def _fail(self, actor: Actor, other: int, far: int) -> None:
+        """It dies, loses its connection, or does not hear that it committed."""
         self.hurt.add(actor)
+        if other % 3 == 0:
+            self.run(self.stage.kill(actor))
+        elif other % 3 == 1:
+            self.run(self._cut(actor))
+        else:
+            actor.loses_commit = True
 
     async def _cut(self, actor: Actor) -> None:
         await self.stage.cut(actor)
@@ -360,15 +359,14 @@ class ProtocolMachine(RuleBasedStateMachine):
         stage.actors.clear()
         world.carrier.reachable = True
         await self._advance(61.913)
-        for campaign_id in self.paused():
+        for campaign_id in self.with_status("paused"):
             await world.resume(campaign_id)
         await world.lift_limits()
         for _ in range(40):
             if stage.violation is not None:
                 return
             await self._everything_happens()
-            now = promises.last
-            assert now is not None
+            now = self.now
             if all(c["status"] in ("completed", "stopped") for c in now.campaigns.values()) and not now.live:
                 break
             await self._advance(61.913)
@@ -382,7 +380,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     async def _everything_happens(self) -> None:
         world = self.world
-        if any(call["state"] not in OVER for call in world.promises.last.calls.values()):
+        if any(call["state"] not in OVER for call in self.now.calls.values()):
             await world.sweep()
         for campaign_id in world.campaigns:
             await world.dispatch(campaign_id)
@@ -397,5 +395,15 @@ class ProtocolMachine(RuleBasedStateMachine):
             await world.deliver(world.carrier.reports.pop(0))
 
 
-def _pick(choices: list[T], number: int) -> T:
+def _pick(choices: Sequence[T], number: int) -> T:
     return choices[number % len(choices)]
+
+
+def _shown(chosen: Any) -> str:
+    if isinstance(chosen, Actor):
+        return f"{chosen.name}, stopped before its {chosen.where}" if chosen.parked else f"{chosen.name}, which waits"
+    if isinstance(chosen, CarrierEvent):
+        return f"{chosen.kind} {chosen.status} of {chosen.call_id}"
+    if isinstance(chosen, Line):
+        return f"{chosen.call_id}, {chosen.status}"
+    return str(chosen["id"] if isinstance(chosen, Mapping) else chosen)

@@ -8,7 +8,7 @@ how fast the machine is: time moves only when the model says so, and every state
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import Database
@@ -56,6 +56,7 @@ class Actor:
     at_work: list[int] = field(default_factory=list[int])
     backends: set[int] = field(default_factory=set[int])
     loses_commit: bool = False
+    dead: bool = False
 
     @property
     def done(self) -> bool:
@@ -153,7 +154,9 @@ class Stage(Database):
             await self.point("commit")
             await self._commit(session, actor)
         except BaseException:
-            await session.rollback()
+            # What went wrong is told, and not that a lost connection cannot be rolled back.
+            with suppress(DBAPIError):
+                await session.rollback()
             raise
         finally:
             if actor is not None:
@@ -190,7 +193,11 @@ class Stage(Database):
     async def point(self, where: str) -> None:
         """A place where the acting actor may be stopped."""
         actor = _acting.get()
-        if actor is None or actor.grant == THROUGH:
+        if actor is None:
+            return
+        if actor.dead:
+            raise asyncio.CancelledError
+        if actor.grant == THROUGH:
             return
         if actor.grant == TO_COMMIT:
             if where in ("begin", "statement"):
@@ -256,14 +263,15 @@ class Stage(Database):
         """Its connections are lost; the process lives and finds out."""
         lost = sorted(actor.backends)
         await self.ask("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (lost,))
-        while await self.ask("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (lost,)):
-            await asyncio.sleep(0)
+        gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = ANY(%s)"
+        while not (await self.ask(gone, (lost,)))[0][0]:
+            pass
 
     async def kill(self, actor: Actor) -> None:
         """The process dies, and its connections with it."""
         await self.cut(actor)
         assert actor.task is not None
-        actor.parked = None
+        actor.parked, actor.dead = None, True
         actor.task.cancel()
         await asyncio.wait([actor.task])
         await self.settle()

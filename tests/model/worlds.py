@@ -186,7 +186,7 @@ class ModelWorld:
 
 
 async def make_model_world(stage: Stage, tight: str, size: int, *, asynchronously: bool) -> ModelWorld:
-    """Two running campaigns with three people each, the same; the limit called ``tight`` allows ``size`` calls."""
+    """Two running campaigns with four people each, the same; the limit called ``tight`` allows ``size`` calls."""
     await stage.begin_example()
     limits = replace_limit(Limits(workspace=PLENTY, account=PLENTY, number=PLENTY), tight, size)
     rules = settings(concurrent=size if tight == "campaign" else PLENTY, asynchronously=asynchronously)
@@ -220,7 +220,7 @@ async def make_model_world(stage: Stage, tight: str, size: int, *, asynchronousl
         number_id=made.number_id,
     )
     for campaign_id in world.campaigns:
-        await world.add(campaign_id, list(PHONES[:3]))
+        await world.add(campaign_id, list(PHONES[:4]))
     stage.after_commit = promises.look
     await promises.look()
     return world
