@@ -56,6 +56,7 @@ class Explorer:
     async def site(self, scenario: Scenario, doors: Doors, *, redelivers: bool = True) -> AsyncIterator[Site]:
         """The scenario's campaign, launched, and nobody called yet."""
         account_sid = self.town.open_account()
+        self.town.simulated.behave({"time_scale": scenario.time_scale})
         its = replace(self.its, temporal=TemporalServer())
         world = await make_line(self.onlooker.database, people=len(scenario.phones), settings=scenario.settings)
         await lead_to(self.town, world, its, account_sid)

@@ -36,6 +36,8 @@ class Scenario:
     also: Callable[[Site], Awaitable[list[str]]] = nothing
     """What else must be true at the end; a sentence for each thing that is not."""
     launched: bool = True
+    time_scale: float = 0.0005
+    """The town's: how many real seconds one of its seconds takes."""
     expected: frozenset[str] = frozenset({"human"})
     """The dispositions of a run in which nothing goes wrong."""
 
@@ -78,6 +80,8 @@ async def _mended(site: Site) -> None:
 ONCE = {"redial": {"max_attempts": 2, "delays": {"unknown": []}}}
 LOST_ACCEPTANCE = {**HUMAN, "create_error": "error_after_accept"}
 DETECTED = {"redial": {"delays": {"short_hangup": []}}, "answering_machine": "detect_async"}
+#: Found out when the call is long over.
+SLOWLY_DETECTED = {**HUMAN, "amd_s": 25, "answered_by": "human"}
 
 SCENARIOS = (
     Scenario(name="a person who answers"),
@@ -123,11 +127,17 @@ SCENARIOS = (
         play=_late_reports,
         expected=frozenset({"unknown"}),
     ),
-    Scenario(name="who answered is found out during the call", settings=DETECTED),
+    Scenario(
+        name="who answered is found out after the call",
+        phones=((SLOWLY_DETECTED,),),
+        settings=DETECTED,
+        time_scale=0.01,
+    ),
     Scenario(
         name="who answered is never found out",
-        phones=(({**HUMAN, "amd_s": 10_000, "lose_callbacks": ["amd"]},),),
+        phones=(({**SLOWLY_DETECTED, "lose_callbacks": ["amd"]},),),
         settings=DETECTED,
+        time_scale=0.01,
         expected=frozenset({"short_hangup"}),
     ),
 )

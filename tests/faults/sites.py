@@ -22,6 +22,7 @@ from api.operations import carrier_callbacks
 from api.operations.carrier_callbacks import Applying, Callback
 from api.operations.errors import Unavailable
 from dialer.carriers.base import CarrierError
+from dialer.domain.timing import Timing
 from dialer.store.database import rows
 from tests.activities.recorders import run
 from tests.faults.doors import Door, Doors, Killed
@@ -34,6 +35,7 @@ from workflows.options import DISPATCH_LEG, PLACE_CALL, RECONCILE_CALL, SWEEP, A
 #: Longer than everything takes to mend itself, and shorter than a workflow's longest wait for a nudge that was lost.
 LONGEST = timedelta(minutes=45)
 SWEEP_EVERY = timedelta(minutes=10)
+LEG = timedelta(seconds=Timing().leg_s)
 #: Twilio's own retries of a callback, as the adapter asks for them.
 DELIVERIES = 4
 FAILURES = (ApplicationError, DBAPIError, RPCError, CarrierError)
@@ -173,8 +175,11 @@ class Site:
                 run_.finished = not run_.nudged
             case LegEnd.IDLE:
                 run_.idle_until = self.its.clock.now() + timedelta(seconds=leg.idle_s)
-            case _:
+            case _ if leg.claimed:
                 run_.nudged = True
+            case _:
+                # A real leg would have looked again and again meanwhile.
+                run_.idle_until = self.its.clock.now() + LEG
         return True
 
     async def place(self) -> bool:

@@ -50,17 +50,9 @@ class Doorstep:
         return web.Response(status=204)
 
     def take(self) -> list[Callback]:
-        """Everything heard, call after call and in the order of each."""
-        taken, self.waiting = sorted(self.waiting, key=_place), []
+        """Everything heard, call after call and in the order in which it came."""
+        taken, self.waiting = sorted(self.waiting, key=lambda callback: str(callback.call_id)), []
         return taken
-
-
-def _place(callback: Callback) -> tuple[str, int, str]:
-    """Voice and detection come between ``answered`` and ``completed``, whichever connection was the faster."""
-    sequence = callback.form.get("SequenceNumber")
-    status = callback.path.endswith("/status") and sequence is not None
-    late = callback.path.endswith("/recording")
-    return str(callback.call_id), (int(sequence) * 2 if status else 9 if late else 5), callback.path
 
 
 @dataclass
