@@ -11,13 +11,16 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -42,6 +45,8 @@ from workflows.sweep import SweepWorkflow
 
 logger = logging.getLogger("dialer.worker")
 
+T = TypeVar("T")
+
 WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, SweepWorkflow)
 ROLES = {
     "all": (CONTROL_QUEUE, DIAL_QUEUE, BULK_QUEUE),
@@ -50,6 +55,10 @@ ROLES = {
     "dial": (DIAL_QUEUE,),
     "bulk": (BULK_QUEUE,),
 }
+#: How long a worker that starts waits for servers that are just coming back, and between two tries. To end and be
+#: started again would cost longer: a process that begins loads for seconds.
+START_PATIENCE_S = 20.0
+START_AGAIN_S = 0.5
 #: Longer means that a killed worker's workflows wait so long before another takes them.
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=3)
 #: Longer than the longest activity that must not be cut off, which is a look at the carrier; a supervisor's patience is
@@ -79,7 +88,7 @@ async def connected(settings: Settings) -> AsyncGenerator[Parts]:
     """Connections to PostgreSQL, Temporal and the carriers, closed at the end."""
     database = Database(settings.database_url, clock_offset=settings.clock_offset)
     carriers = CarrierAccounts(database, Seal(settings.secret_key), settings)
-    client = await Client.connect(**temporal_connection())
+    client = await once_answered(lambda: Client.connect(**temporal_connection()))
     try:
         yield Parts(
             database=database,
@@ -181,9 +190,7 @@ async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event,
     """Connect, set ``began``, and run the workers until ``stopped``."""
     async with connected(settings) as parts:
         if CONTROL_QUEUE in queues:
-            # Before anything is claimed: a sweep may be half a minute away.
-            await RestoreGuard(parts.database, parts.workflows).check(await parts.workflows.last_mark())
-            await parts.workflows.ensure_sweep(timedelta(seconds=settings.timing.sweep_s))
+            await once_answered(lambda: prepare(parts))
         workers = [MAKERS[queue](parts) for queue in queues]
         async with asyncio.TaskGroup() as group:
             for worker in workers:
@@ -197,6 +204,30 @@ async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event,
             await asyncio.gather(*(worker.shutdown() for worker in workers))
             for task in listening:
                 task.cancel()
+
+
+async def prepare(parts: Parts) -> None:
+    """What comes before anything is claimed: is the database what it was (a sweep may be half a minute away)?"""
+    await RestoreGuard(parts.database, parts.workflows).check(await parts.workflows.last_mark())
+    await parts.workflows.ensure_sweep(timedelta(seconds=parts.settings.timing.sweep_s))
+
+
+async def once_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """What ``ask`` returns as soon as the servers that it asks answer. Raises their error when none does for long.
+
+    It may be asked again whatever became of the first time.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_PATIENCE_S
+    while True:
+        try:
+            return await ask()
+        except (OperationalError, PoolTimeout, RPCError, RuntimeError) as error:
+            # A client that cannot connect to Temporal raises RuntimeError.
+            if loop.time() > deadline:
+                raise
+            logger.warning("a server does not answer yet: %s", type(error).__name__)
+        await asyncio.sleep(START_AGAIN_S)
 
 
 @contextmanager
