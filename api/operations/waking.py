@@ -7,9 +7,12 @@ request whose work is done.
 import logging
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.service import RPCError
 
 from api.operations.services import Services
+from dialer.store.database import is_transient
 from dialer.store.waking import wake
 
 log = logging.getLogger(__name__)
@@ -17,8 +20,14 @@ log = logging.getLogger(__name__)
 
 async def wake_campaign(services: Services, workspace_id: UUID, campaign_id: UUID, *, always: bool = False) -> None:
     """Wake a dispatch leg; nudge the workflow when it was idle, or ``always``."""
-    async with services.database.transaction(workspace_id) as session:
-        idle = await wake(session, campaign_id)
+    try:
+        async with services.database.transaction(workspace_id) as session:
+            idle = await wake(session, campaign_id)
+    except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, DBAPIError) and not is_transient(error):
+            raise
+        log.warning("campaign %s could not be woken: %s", campaign_id, type(error).__name__)
+        idle = True  # Perhaps: a nudge too many costs one event.
     if idle or always:
         await nudge(services, campaign_id)
 
