@@ -72,7 +72,7 @@ class People:
     second: int = 60
     shared: int = 20
     """So many of the second campaign's are in the first one too."""
-    stored: int = 20_000
+    stored: int = 12_000
     """Rows of a file for a campaign that is never launched, whose import is killed."""
 
     @property
@@ -122,14 +122,7 @@ def make_plan(seed: int) -> RunPlan:
         seed=seed,
         people=People(),
         limits=_limits(dice),
-        mix={
-            "human": 0.44,
-            "no_answer": 0.2,
-            "busy": 0.14,
-            "voicemail": 0.1,
-            "unreachable": 0.06,
-            "disconnected": 0.04,
-        },
+        mix={"human": 0.62, "no_answer": 0.13, "busy": 0.1, "voicemail": 0.06, "unreachable": 0.04},
         callback_faults={
             "lost_callback": dice.uniform(0.01, 0.03),
             "late_callback": dice.uniform(0.01, 0.04),
@@ -147,9 +140,9 @@ def make_plan(seed: int) -> RunPlan:
 
 def _limits(dice: random.Random) -> Limits:
     return Limits(
-        main=(dice.randint(22, 34), dice.uniform(9.0, 11.0)),
+        main=(dice.randint(22, 34), dice.uniform(10.0, 12.0)),
         second=(dice.randint(6, 12), dice.uniform(3.0, 5.0)),
-        account=(dice.randint(26, 36), dice.uniform(10.5, 12.5)),
+        account=(dice.randint(26, 36), dice.uniform(11.5, 13.5)),
         number=(dice.randint(14, 20), dice.uniform(5.0, 7.0)) if dice.random() < 0.5 else None,
     )
 
