@@ -54,14 +54,14 @@ async def take_turn(
     scopes, ids, intervals = zip(*((scope, key, 1 / rate) for scope, key, rate in rates), strict=True)
     parameters = {"workspace": call.workspace_id, "scopes": list(scopes), "ids": list(ids)}
     found = await _locked(session, parameters)
-    if len(found) < len(rates):
+    if found.rows < len(rates):
         sql = """INSERT INTO pace (workspace_id, scope, scope_id)
                  SELECT :workspace, scope, id FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[])) AS v(scope, id)
                  ORDER BY 2, 3 ON CONFLICT DO NOTHING"""
         await session.execute(text(sql), parameters)
         found = await _locked(session, parameters)
-    read_at, now = steady_seconds(), found[0].now
-    begins = max(now + timedelta(seconds=lead_s), *(row.next_at for row in found))
+    read_at, now = steady_seconds(), found.now
+    begins = max(now + timedelta(seconds=lead_s), found.next_at)
     wait_s = (begins - now).total_seconds()
     if wait_s > within_s:
         return None
@@ -86,10 +86,18 @@ def _rates(call: Row[Any]) -> list[tuple[str, UUID, float]]:
     return rates
 
 
-async def _locked(session: AsyncSession, parameters: dict[str, Any]) -> list[Row[Any]]:
+async def _locked(session: AsyncSession, parameters: dict[str, Any]) -> Row[Any]:
+    """How many pace rows there are, the latest of their moments, and the time once all of them are locked.
+
+    The time is read above the locks: read beside a row, it would be from before the wait for that row's lock when
+    whoever held it rolled back, and turns would lie in the past by as much.
+    """
     sql = """
-        SELECT p.next_at, dialer_now() AS now
-        FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY AS v(scope, id, position)
-            JOIN pace p ON p.scope = v.scope AND p.scope_id = v.id
-        ORDER BY v.position FOR NO KEY UPDATE OF p"""
-    return await rows(session, sql, parameters)
+        WITH locked AS MATERIALIZED (
+            SELECT p.next_at FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY
+                AS v(scope, id, position) JOIN pace p ON p.scope = v.scope AND p.scope_id = v.id
+            ORDER BY v.position FOR NO KEY UPDATE OF p
+        )
+        SELECT count(*) AS rows, max(next_at) AS next_at, dialer_now() AS now FROM locked"""
+    (found,) = await rows(session, sql, parameters)
+    return found
