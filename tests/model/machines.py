@@ -26,7 +26,7 @@ from dialer.store.prospect_edits import InCall
 from dialer.store.prospect_writes import CampaignClosed
 from tests.model.carriers import Answer, Line
 from tests.model.promises import OVER, Row, Snapshot
-from tests.model.stages import THROUGH, TO_COMMIT, Actor, Stage, Violation
+from tests.model.stages import THROUGH, TO_COMMIT, TO_SECOND_COMMIT, Actor, Stage, Violation
 from tests.model.worlds import PHONES, ModelWorld, make_model_world, settings
 
 T = TypeVar("T")
@@ -47,29 +47,29 @@ TAKEN = ("uq_prospects_campaign_id_phone",)
 
 #: What happens, and how often among a hundred or so.
 WEIGHTS = {
-    "claim": 10,
-    "place": 22,
-    "report": 9,
+    "claim": 9,
+    "place": 25,
+    "report": 12,
     "mistake": 1,
-    "reconcile": 6,
+    "reconcile": 5,
     "sweep": 1,
-    "pause": 4,
+    "pause": 3,
     "continue": 12,
     "stop": 1,
     "edit": 2,
     "opt_out": 2,
     "lift": 4,
-    "change": 4,
-    "move": 8,
+    "change": 2,
+    "move": 12,
     "answer": 1,
-    "wait": 8,
-    "go_on": 14,
-    "fail": 3,
+    "wait": 10,
+    "go_on": 16,
+    "fail": 2,
 }
 ANSWERS = (Answer.ACCEPTS, Answer.ACCEPTS, Answer.ACCEPTS, *Answer)
 LOST = 5
 
-FAR = (THROUGH, THROUGH, THROUGH, TO_COMMIT, TO_COMMIT, TO_COMMIT, 3, 5, 8)
+FAR = (THROUGH, THROUGH, THROUGH, THROUGH, TO_COMMIT, TO_COMMIT, TO_SECOND_COMMIT, TO_SECOND_COMMIT, 3, 6)
 #: Uneven, so that no two deadlines ever meet at the same microsecond.
 PASSING = [0.317, 1.713, 6.129, 13.331, 31.747, 61.913, 127.391, 611.173, 3607.779]
 MOVES = {
@@ -85,6 +85,8 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     stage: Stage
     runner: asyncio.Runner
+    heals = True
+    weights: Mapping[str, float] = WEIGHTS
     steps = 0
 
     def __init__(self) -> None:
@@ -106,7 +108,6 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.world = self.run(make_model_world(self.stage, tight, size, asynchronously=asynchronously))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        type(self).steps += 1
         try:
             found = self.runner.run(work)
             self._judge()
@@ -166,17 +167,21 @@ class ProtocolMachine(RuleBasedStateMachine):
     def open_lines(self) -> list[Line]:
         return [line for line in self.world.carrier.lines if not line.over]
 
+    def tell(self, what: str) -> None:
+        note(what)
+
     # -- what may happen -------------------------------------------------------------------------------------------
 
     @rule(chance=st.integers(0, 2**40))
     def step(self, chance: int) -> None:
         """One thing happens, and every one that can now has its chance."""
         self.taken += 1
+        type(self).steps += 1
         dice = Random(chance or self.taken)  # noqa: S311
-        who = {kind: found for kind in WEIGHTS if (found := getattr(self, f"_who_can_{kind}")())}
-        (kind,) = dice.choices(list(who), [WEIGHTS[kind] for kind in who])
+        who = {kind: found for kind in self.weights if (found := getattr(self, f"_who_can_{kind}")())}
+        (kind,) = dice.choices(list(who), [self.weights[kind] for kind in who])
         chosen, other, far = dice.choice(who[kind]), dice.randrange(LOST + 1), dice.choice(FAR)
-        note(f"{self.stage.now:%H:%M:%S} {kind} {_shown(chosen)} ({other}, {far})")
+        self.tell(f"{self.stage.now:%H:%M:%S} {kind} {_shown(chosen)} ({other}, {far})")
         getattr(self, f"_{kind}")(chosen, other, far)
 
     # -- actors that move calls ------------------------------------------------------------------------------------
@@ -335,7 +340,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if not self.broken and hasattr(self, "world"):
+            if self.heals and not self.broken and hasattr(self, "world"):
                 self.run(self._let_everybody_finish())
                 self.run(self._heal())
         finally:

@@ -28,13 +28,13 @@ _SNAPSHOT = """
         'campaigns', (SELECT json_agg(c) FROM (SELECT id, status, settings_version, settings FROM campaigns
             WHERE workspace_id = w.id) AS c),
         'prospects', (SELECT json_agg(p) FROM (SELECT id, campaign_id, phone, state, next_due_at, attempts
-            FROM prospects WHERE workspace_id = w.id) AS p),
+            FROM prospects WHERE workspace_id = w.id ORDER BY created_at, id) AS p),
         'calls', (SELECT json_agg(k) FROM (SELECT id, campaign_id, prospect_id, contact_id, to_phone, attempt, state,
             carrier_account_id, phone_number_id, settings_version, claimed_at, gated_at, deadline_at, amd_due_at,
             late_at, hang_up_at, dialed_at, answered_at, carrier_call_id, disposition, talk_seconds
             FROM calls WHERE workspace_id = w.id ORDER BY number) AS k),
         'suppressions', (SELECT json_agg(s) FROM (SELECT id, phone, campaign_id FROM suppressions
-            WHERE workspace_id = w.id) AS s),
+            WHERE workspace_id = w.id ORDER BY created_at, id) AS s),
         'tallies', (SELECT json_agg(t) FROM (SELECT campaign_id, kind, key, sum(n) AS n FROM tallies
             WHERE workspace_id = w.id GROUP BY 1, 2, 3 HAVING sum(n) <> 0) AS t))
     FROM workspaces w WHERE w.id = %s"""

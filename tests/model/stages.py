@@ -7,7 +7,7 @@ how fast the machine is: time moves only when the model says so, and every state
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dialer.store.database import Database
 
 BEGINNING = datetime(2027, 3, 2, 19, 40, tzinfo=UTC)
-#: Run to the end, to the first commit, or so many statements.
-THROUGH, TO_COMMIT = 0, -1
+#: Run to the end, to the first or second commit (or what is said to the carrier), or so many statements.
+THROUGH, TO_COMMIT, TO_SECOND_COMMIT = 0, -1, -2
 PATIENCE_S = 30.0
 
 _CLOCK = f"""
@@ -86,7 +86,7 @@ class Stage(Database):
         super().__init__(database_url, pool_size=24)
         self.offset = 0.0
         self.actors: list[Actor] = []
-        self.edits: dict[str, str] = {}
+        self.edits: Mapping[str, str] = {}
         self.used_edits: set[str] = set()
         self.violation: Violation | None = None
         self.after_commit: Callable[[Actor | None], Awaitable[None]] | None = None
@@ -199,8 +199,11 @@ class Stage(Database):
             raise asyncio.CancelledError
         if actor.grant == THROUGH:
             return
-        if actor.grant == TO_COMMIT:
+        if actor.grant < THROUGH:
             if where in ("begin", "statement"):
+                return
+            if where == "commit" and actor.grant < TO_COMMIT:
+                actor.grant += 1
                 return
         elif actor.grant > 1:
             actor.grant -= 1
