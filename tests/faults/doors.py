@@ -92,6 +92,8 @@ class Doors:
     #: Asked at every door what the world looks like from outside.
     look: Callable[[], Awaitable[tuple[str, str]]] | None = None
     passed: list[Door] = field(default_factory=list[Door])
+    #: Commits of transactions that had written nothing.
+    empty: set[Door] = field(default_factory=set[Door])
     sights: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     happened: bool = False
     _seen: Counter[tuple[str, str, bool]] = field(default_factory=Counter[tuple[str, str, bool]])
@@ -115,11 +117,13 @@ class Life:
         self.doors = doors
         self.over = False
 
-    async def passes(self, where: str, what: str, *, after: bool) -> Fault | None:
+    async def passes(self, where: str, what: str, *, after: bool, empty: bool = False) -> Fault | None:
         """Raises Killed when the process dies here, or is dead; else the fault that the door has to play."""
         if self.over:
             raise Killed
         struck = self.doors.strike(where, what, after=after)
+        if empty:
+            self.doors.empty.add(self.doors.passed[-1])
         if self.doors.look is not None:
             self.doors.sights.append(await self.doors.look())
         if not struck:
@@ -162,9 +166,10 @@ class DoorDatabase(Database):
                 text("SELECT set_config('dialer.clock_offset', :s, true)"), {"s": self._clock.setting}
             )
             yield session
+            empty = self._life.doors.look is not None and await _wrote_nothing(session)
             if await self._life.passes(where, COMMIT, after=False) is Fault.DROP:
                 await self._lose(session)
-        if await self._life.passes(where, COMMIT, after=True) is Fault.UNCONFIRMED:
+        if await self._life.passes(where, COMMIT, after=True, empty=empty) is Fault.UNCONFIRMED:
             lost = psycopg.OperationalError("the connection was lost while it was waited for the commit's answer")
             raise OperationalError("COMMIT", None, lost, connection_invalidated=True)
 
@@ -173,6 +178,11 @@ class DoorDatabase(Database):
         pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as other:
             await other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+async def _wrote_nothing(session: AsyncSession) -> bool:
+    sql = "SELECT pg_current_xact_id_if_assigned() IS NULL"
+    return (await session.execute(text(sql))).scalar_one()
 
 
 class DoorCarrier:

@@ -1,7 +1,7 @@
 """Runs a scenario once to count its doors, and then once for every door and every fault that fits it."""
 
 import os
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +18,7 @@ from tests.store.lines import make_line
 
 #: A fault, where it happened, and what the world looked like.
 Tried = tuple[Hashable, ...]
-#: Set it to try also what looks as if it had been tried before: many times as long, and nothing new so far.
+#: ``FAULTS_EVERY=1`` tries also what looks as if it had been tried before, which takes several times as long.
 EVERY = bool(os.environ.get("FAULTS_EVERY"))
 #: The lines that record what became of a call do something else for each kind of end.
 RECORDING = ("_save", "_in_its_workspace")
@@ -28,7 +28,8 @@ RECORDING = ("_save", "_in_its_workspace")
 class Passage:
     """A door, what the world looks like there in full and in outline, and whose it is.
 
-    ``receiving``: a callback waits for its answer. ``sweeping``: a sweep is under way.
+    ``receiving``: a callback waits for its answer. ``sweeping``: a sweep is under way. ``empty``: a transaction ends
+    that has written nothing.
     """
 
     door: Door
@@ -36,6 +37,7 @@ class Passage:
     outline: str
     receiving: bool
     sweeping: bool
+    empty: bool
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Explorer:
             redelivers=redelivers,
             withheld=scenario.withheld,
             hidden=scenario.hidden,
+            asleep=scenario.asleep,
             call_workflows=scenario.call_workflows,
         )
         if scenario.launched:
@@ -96,21 +99,24 @@ class Explorer:
                 outline=outline,
                 receiving=door in site.receiving,
                 sweeping=door in site.sweeping,
+                empty=door in doors.empty,
             )
             for door, (whole, outline) in zip(doors.passed, doors.sights, strict=True)
         ]
 
-    def worth_trying(self, passage: Passage) -> list[Fault]:
+    def worth_trying(self, passage: Passage, among: Iterable[Fault] = Fault) -> list[Fault]:
         """The faults that fit a door, except those that were tried already where all looked just so."""
         faults: list[Fault] = []
-        for fault in Fault:
+        for fault in among:
             # To a process that dies it is all one in which line it dies; one that goes on goes on from there.
             records = any(part in passage.door.where for part in RECORDING)
             place = (passage.door.key, passage.outline if records else "")
             if fault is Fault.KILL:
                 place = (passage.whole,)
             tried = (fault, *place) in self.tried
-            if fault.fits(passage.door) and (EVERY or not tried):
+            # A commit of nothing is the same whether it was applied or not.
+            idle = fault is Fault.UNCONFIRMED and passage.empty
+            if fault.fits(passage.door) and (EVERY or not (tried or idle)):
                 self.tried.add((fault, *place))
                 faults.append(fault)
         return faults
@@ -121,7 +127,7 @@ class Explorer:
             if only_sweeps and not passage.sweeping:
                 continue
             self.doors += 1
-            for fault in self.worth_trying(passage):
+            for fault in self.worth_trying(passage, scenario.faults):
                 await self.one(scenario, passage.door, fault)
                 if fault is Fault.KILL and passage.receiving:
                     await self.one(scenario, passage.door, fault, redelivers=False)

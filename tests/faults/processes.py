@@ -26,8 +26,9 @@ from tests.faults.towns import Town
 from tests.simulator.lines import TOKEN
 from tests.store.worlds import World
 
-#: The product's own, except that a leg does one round and that a busy machine is no frozen process.
-TIMING = Timing(leg_s=0.0, gate_age_s=30.0, turn_lead_s=0.0, turn_slack_s=30.0)
+#: The product's own, except that a leg does one round, that a busy machine is no frozen process, and that fewer looks
+#: at the carrier are enough before a call is given up.
+TIMING = Timing(leg_s=0.0, gate_age_s=30.0, turn_lead_s=0.0, turn_slack_s=30.0, grace_s=20.0)
 
 #: All installations of one test run share a database, and sweeps see all of it.
 KEY = Fernet.generate_key().decode()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.operations.carrier_callbacks import Callback
+from tests.faults.doors import Fault
 from tests.faults.sites import Site
 
 Behaviour = dict[str, object]
@@ -31,11 +32,14 @@ class Scenario:
     withheld: Callable[[Callback], bool] = lambda callback: False
     hidden: bool = False
     """The carrier's lists lag behind: a call whose id is not known is not found."""
+    asleep: bool = False
+    """The campaign waits in its workflow, not in a leg, while its calls go on: it has to be nudged."""
     call_workflows: bool = True
     play: Callable[[Site], Awaitable[None]] = Site.run_on
     also: Callable[[Site], Awaitable[list[str]]] = nothing
     """What else must be true at the end; a sentence for each thing that is not."""
     launched: bool = True
+    faults: tuple[Fault, ...] = tuple(Fault)
     time_scale: float = 0.0005
     """The town's: how many real seconds one of its seconds takes."""
     expected: frozenset[str] = frozenset({"human"})
@@ -87,12 +91,14 @@ SCENARIOS = (
     Scenario(name="a person who answers"),
     Scenario(
         name="two people in one leg",
+        asleep=True,
         phones=((HUMAN,), ({"kind": "disconnected"},)),
         withheld=_is_not_last,
         expected=frozenset({"human", "disconnected"}),
     ),
     Scenario(
         name="busy, and called again",
+        asleep=True,
         phones=((BUSY, HUMAN),),
         withheld=_is_not_last,
         expected=frozenset({"busy", "human"}),
@@ -116,8 +122,14 @@ SCENARIOS = (
     ),
     Scenario(name="an acceptance that is lost", phones=((LOST_ACCEPTANCE,),)),
     Scenario(name="an acceptance and all callbacks lost", phones=((LOST_ACCEPTANCE,),), withheld=lambda callback: True),
-    Scenario(name="a last callback that is lost", withheld=_is_last),
-    Scenario(name="all callbacks lost, and the workflow", withheld=lambda callback: True, call_workflows=False),
+    Scenario(name="a last callback that is lost", asleep=True, withheld=_is_last),
+    Scenario(
+        name="all callbacks lost, and the workflow",
+        withheld=lambda callback: True,
+        call_workflows=False,
+        # The sweep, which is what is left, is tried with every fault on its own.
+        faults=(Fault.KILL,),
+    ),
     Scenario(
         name="reports on a call that was given up",
         phones=((LOST_ACCEPTANCE,),),

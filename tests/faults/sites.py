@@ -63,6 +63,8 @@ class Site:
     held_back: list[Callback] = field(default_factory=list[Callback])
     #: The carrier's lists do not show what was just created.
     hidden: bool = False
+    #: The campaign waits in its workflow, not in a leg, while its calls go on.
+    asleep: bool = False
     #: Whether Temporal still has the workflows of calls.
     call_workflows: bool = True
     #: Doors at which a callback has no answer yet.
@@ -155,6 +157,8 @@ class Site:
     async def step(self) -> bool:
         """What can happen now. False when nothing can."""
         moved = await self.leg()
+        while moved and self.asleep and await self.leg():
+            pass
         moved = await self.place() or moved
         await self.town.quiet()
         moved = await self.hear() or moved

@@ -94,18 +94,29 @@ async def its(module_database_url: str) -> AsyncIterator[Imports]:
     await installation.close()
 
 
-async def doors_of(its: Imports) -> list[Door]:
-    doors = Doors()
+async def look() -> tuple[str, str]:
+    return "", ""
+
+
+async def doors_of(its: Imports) -> list[tuple[Door, Fault]]:
+    """Each door with the faults that make a difference there: a commit of nothing is confirmed or not, all the same."""
+    doors = Doors(look=look)
     assert await its.run(doors) == []
-    return doors.passed
+    return [
+        (door, fault)
+        for door in doors.passed
+        for fault in Fault
+        if fault.fits(door) and not (fault is Fault.UNCONFIRMED and door in doors.empty)
+    ]
 
 
 async def test_an_import_goes_on_from_its_place_whichever_door_its_worker_dies_at(its: Imports) -> None:
     broken: list[str] = []
-    for door in await doors_of(its):
-        for fault in (fault for fault in Fault if fault.fits(door)):
-            doors = Doors(at=door, fault=fault)
-            broken += [f"{door}: {fault}: {sentence}" for sentence in await its.run(doors)]
-            broken += [] if doors.happened else [f"{door}: was not passed"]
-    assert its.runs > 40
+    for door, fault in await doors_of(its):
+        if fault is Fault.KILL and not door.after:
+            continue  # What dies before a door leaves what the process leaves that died after the one before it.
+        doors = Doors(at=door, fault=fault)
+        broken += [f"{door}: {fault}: {sentence}" for sentence in await its.run(doors)]
+        broken += [] if doors.happened else [f"{door}: was not passed"]
+    assert its.runs > 30
     assert broken == []

@@ -38,11 +38,11 @@ class Visitor:
     _asking: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
     async def come(self) -> None:
-        """Ask; returns once the answer is there, or waits for a lock that the other process holds."""
+        """Ask; returns once the answer is there, or can only come when the other process goes on."""
         task = asyncio.create_task(self._ask())
         self._asking.append(task)
         async with asyncio.timeout(10):
-            while not task.done() and not await self._has_effect():  # noqa: ASYNC110
+            while not task.done() and not await self._waits():  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def leave(self) -> None:
@@ -56,12 +56,13 @@ class Visitor:
         self.dialed = len(self.site.town.ledger())
         await process.close()
 
-    async def _has_effect(self) -> bool:
-        """Committed, or waiting for a lock: on its own it gets no further before the other process moves."""
+    async def _waits(self) -> bool:
+        """For a lock, or for a call whose fate is not known: only the other process can end that."""
         sql = """SELECT EXISTS (SELECT 1 FROM pg_stat_activity
                      WHERE datname = current_database() AND wait_event_type = 'Lock')
-                 OR EXISTS (SELECT 1 FROM campaigns WHERE id = :c AND status = 'paused')
-                 OR EXISTS (SELECT 1 FROM suppressions WHERE phone = :phone) AS yes"""
+                 OR (EXISTS (SELECT 1 FROM campaigns WHERE id = :c AND status = 'paused')
+                     OR EXISTS (SELECT 1 FROM suppressions WHERE phone = :phone))
+                 AND EXISTS (SELECT 1 FROM calls WHERE campaign_id = :c AND state IN ('dialing', 'unknown')) AS yes"""
         return (await self.site.world.read(sql, phone=PHONE))[0].yes
 
 
