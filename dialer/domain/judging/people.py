@@ -29,12 +29,17 @@ def _why_lost(case: Case, prospect: ProspectRecord) -> str | None:
     if state is ProspectState.READY and prospect.next_due_at is None:
         return "ready, and due at no time: nobody will ever call"
     mine = case.calls_of_prospect.get(prospect.id, [])
-    if state is ProspectState.IN_CALL and not any(call.live or call.amd_due_at is not None for call in mine):
+    if state is ProspectState.IN_CALL and not any(call.live or _awaits_detection(case, call) for call in mine):
         return "in a call, and there is none"
     campaign = case.campaigns.get(prospect.campaign_id)
     if campaign is None or campaign.status not in _OVER:
         return None
     return _left_behind(case, prospect, campaign, mine)
+
+
+def _awaits_detection(case: Case, call: CallRecord) -> bool:
+    """True while the answering-machine result of a call that is over may still come, or its absence be noticed."""
+    return call.amd_due_at is not None and case.now <= call.amd_due_at + timedelta(seconds=case.tolerances.slack_s)
 
 
 def _left_behind(

@@ -40,6 +40,10 @@ CONVICTED: dict[str, tuple[str, Doctor]] = {
         lambda e: changed(e, "prospects", 8, state=ProspectState.IN_CALL),
     ),
     "in a call without any": ("prospects_not_lost", lambda e: changed(e, "prospects", 7, state=ProspectState.IN_CALL)),
+    "in a call whose detection result nobody waits for any more": (
+        "prospects_not_lost",
+        lambda e: changed(in_call(e), "calls", 10, state=CallState.ENDED, ended_at=at(415), amd_due_at=at(539)),
+    ),
     "ready since before the campaign completed": ("prospects_not_lost", ready),
     "made ready by a call that ended after completion": (
         "prospects_not_lost",
