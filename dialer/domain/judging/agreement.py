@@ -59,20 +59,22 @@ def _why_leaked(case: Case, call: CallRecord) -> str | None:
     if call.state is CallState.UNKNOWN:
         return _overdue(case, call.gated_at, timing.undecided_s + timing.grace_s, "looked for at the carrier")
     limit = _limit(case, call)
+    if limit is None:
+        return f"holds a slot as {call.state} since nobody knows when"
     if record is not None and record.ended_at is not None:
-        if limit is not None and case.now > max(limit, record.ended_at) + slack:
+        if case.now > max(limit, record.ended_at) + slack:
             return f"holds a slot as {call.state}, and at the carrier it is over since {moment(record.ended_at)}"
         return None
     if case.evidence.carrier is not None:
         return None if record is not None else _without_record(case, call, limit)
-    if limit is not None and case.now > limit + slack:
+    if case.now > limit + slack:
         return f"holds a slot as {call.state} past its deadline {moment(limit)}"
     return None
 
 
-def _without_record(case: Case, call: CallRecord, limit: datetime | None) -> str | None:
+def _without_record(case: Case, call: CallRecord, limit: datetime) -> str | None:
     slack = timedelta(seconds=case.tolerances.slack_s)
-    if limit is not None and case.now > limit + slack:
+    if case.now > limit + slack:
         return f"holds a slot as {call.state}, and the carrier has no such call"
     return None
 

@@ -69,6 +69,11 @@ def test_a_deadline_that_was_never_set_is_no_excuse() -> None:
     leaks_after(-0.1 + 385 + SLACK, CallState.IN_PROGRESS, ended=10.0, deadline_at=at(10_000))
 
 
+def test_a_slot_is_held_by_no_call_of_which_nobody_knows_when_it_began() -> None:
+    facts = {"deadline_at": None, "gated_at": None, "claimed_at": None, "carrier_call_id": "CA" + "a" * 32}
+    assert LEAKED in broken(live(CallState.RINGING, now=600, recorded=False, **facts))
+
+
 def test_a_live_call_that_the_carrier_has_too_leaks_nothing() -> None:
     assert broken(live(CallState.IN_PROGRESS, now=290, deadline_at=at(320))) == set()
 
