@@ -52,12 +52,14 @@ class Case:
         for record in sorted(records, key=lambda each: each.created_at):
             call = self.calls.get(record.call_id) if record.call_id is not None else None
             call = call or by_sid.get(record.carrier_call_id)
-            if record.created_at > self.now:
-                self.later += 1
+            if record.created_by + self.clock > self.now:
+                self.later += 1  # or may be: then our rows cannot know it
             elif call is not None:
                 self.placed.append(Placed(call, record))
                 self.records_of[call.id].append(record)
-            elif (record.account_sid, record.from_) in ours and first is not None and record.created_by >= first:
+            elif (record.account_sid, record.from_) in ours and (
+                record.call_id is not None or (first is not None and record.created_by >= first)
+            ):
                 self.strangers.append(record)
             else:
                 self.foreign += 1
@@ -80,9 +82,15 @@ class Case:
         return found[0] if found else None
 
     def is_late(self, placed: Placed) -> bool:
-        """True for a call that surfaced after it was given up and was hung up in time; it is listed."""
+        """True for a call that surfaced after it was given up and was hung up in time; it is listed.
+
+        One that was over before it surfaced was hung up by nobody.
+        """
         call, record = placed.call, placed.record
-        if call.late_at is None or record.ended_at is None or call.carrier_call_id != record.carrier_call_id:
+        if call.late_at is None or record.ended_by is None or call.carrier_call_id != record.carrier_call_id:
+            return False
+        assert record.ended_at is not None
+        if record.ended_by + self.clock < call.late_at:
             return False
         if record.ended_at > call.late_at + timedelta(seconds=self.tolerances.late_s) + self.clock:
             return False

@@ -82,15 +82,17 @@ def carrier_calls_known(case: Case, findings: Findings) -> None:
         )
     for placed in case.judged_placed():
         findings.checked += 1
-        why = _why_unknown(placed)
+        why = _why_unknown(case, placed)
         if why is not None and not case.is_late(placed):
             findings.convict(why, call=placed.call.id, carrier_call=placed.record.carrier_call_id)
 
 
-def _why_unknown(placed: Placed) -> str | None:
+def _why_unknown(case: Case, placed: Placed) -> str | None:
     """What our row fails to know about the carrier's call; None when it knows, or may not know yet or ever."""
-    call = placed.call
+    call, over_by = placed.call, placed.record.ended_by
     if call.late_at is not None:
+        if call.unknown and over_by is not None and over_by + case.clock < call.late_at:
+            return None  # an attempt that counts; there was nothing left to hang up when it surfaced
         return f"it surfaced at {moment(call.late_at)}, after it was given up, and was not hung up in time"
     if call.state is CallState.DEFERRED:
         return f"our row says that it was never dialed ({call.state}), and the carrier has the call"

@@ -56,6 +56,10 @@ CONVICTED: dict[str, tuple[str, Doctor]] = {
         "carrier_calls_known",
         lambda e: also_at_carrier(e, call_id=uuid4()),
     ),
+    "a call with an id of ours, and no row is left": (
+        "carrier_calls_known",
+        lambda e: replace(also_at_carrier(e, call_id=uuid4()), calls=(), prospects=()),
+    ),
     "a row that forgot the carrier's call": (
         "carrier_calls_known",
         lambda e: changed(e, "calls", 10, carrier_call_id=None),
@@ -168,6 +172,21 @@ def test_a_carrier_whose_clock_is_ahead_is_forgiven_within_the_tolerance() -> No
         for record in clean().carrier or ()
     )
     assert broken(replace(clean(), carrier=ahead), clock_s=1.0) == set()
+
+
+def test_a_call_of_the_evidences_last_second_is_not_judged_by_a_carrier_that_counts_whole_seconds() -> None:
+    just_now = also_at_carrier(clean(), call_id=None, created_at=at(599), ended_at=None, resolution_s=1.0)
+    assert "carrier_calls_known" in broken(just_now)
+    assert broken(replace(just_now, now=at(599.9))) == set()
+    assert verdict_on(replace(just_now, now=at(599.9))).counts.later == 1
+
+
+def test_an_unknown_call_that_was_over_when_it_surfaced_is_known_and_not_listed_as_hung_up() -> None:
+    evidence = changed(clean(), "carrier", 3, ended_at=at(70), status=CarrierStatus.NO_ANSWER)
+    assert broken(evidence) == set()
+    assert verdict_on(evidence).late == ()
+    deferred = changed(evidence, "calls", 6, state=CallState.DEFERRED, disposition=None)
+    assert "carrier_calls_known" in broken(deferred)
 
 
 def test_a_late_call_that_was_deferred_before_is_listed_and_not_convicted() -> None:

@@ -248,6 +248,14 @@ def test_a_call_hung_up_in_time_after_a_pause_is_late_and_no_violation() -> None
     assert len(verdict.late) == 1
 
 
+def test_a_call_that_was_over_when_it_surfaced_after_a_pause_was_hung_up_by_nobody() -> None:
+    paused = around(("paused", -0.05, -0.01), ("running", 100, None))
+    rang = changed(changed(paused, "calls", 0, late_at=at(60)), "prospects", 0, attempts=0)
+    verdict = verdict_on(rang)
+    assert STOPPED in {violation.rule for violation in verdict.violations}
+    assert verdict.late == ()
+
+
 def test_many_pauses_are_looked_at_where_they_matter() -> None:
     town = Town()
     for number in range(200):
