@@ -290,8 +290,3 @@ class SweepActivities:
             idle = await wake(session, campaign_id)
         if idle or always:
             await self._workflows.nudge_campaign(campaign_id)
-
-
-def worker_ends() -> ApplicationError:
-    """Tried again at once, elsewhere; nothing is wrong, so that no log tells it as an error."""
-    return ApplicationError("its worker is ended", type="WorkerEnds", category=ApplicationErrorCategory.BENIGN)
