@@ -25,7 +25,7 @@ from dialer.store.database import violated
 from dialer.store.prospect_edits import InCall
 from dialer.store.prospect_writes import CampaignClosed
 from tests.model.carriers import Answer, Line
-from tests.model.promises import OVER, Row, Snapshot
+from tests.model.promises import OVER, Row, Snapshot, moment
 from tests.model.stages import THROUGH, TO_COMMIT, TO_SECOND_COMMIT, Actor, Stage, Violation
 from tests.model.worlds import PHONES, ModelWorld, make_model_world, settings
 
@@ -367,17 +367,21 @@ class ProtocolMachine(RuleBasedStateMachine):
         for campaign_id in self.with_status("paused"):
             await world.resume(campaign_id)
         await world.lift_limits()
-        for _ in range(40):
+        for _ in range(20):
             if stage.violation is not None:
                 return
             await self._everything_happens()
             now = self.now
             if all(c["status"] in ("completed", "stopped") for c in now.campaigns.values()) and not now.live:
                 break
-            await self._advance(61.913)
+            await self._advance(self._seconds_to_the_next_call())
         await world.sweep()
         now = await promises.read()
         promises.ended_well(now)
+
+    def _seconds_to_the_next_call(self) -> float:
+        due = [moment(person["next_due_at"]) for person in self.now.prospects.values() if person["state"] == "ready"]
+        return max(61.913, (min(due, default=self.stage.now) - self.stage.now).total_seconds() + 1)
 
     async def _advance(self, seconds: float) -> None:
         self.stage.offset += seconds

@@ -127,7 +127,7 @@ class Promises:
         call = now.calls[str(order.call_id)]
         if call["state"] != CallState.DIALING:
             self._broken(f"call {order.call_id} is dialed while it is {call['state']}")
-        gate_age = self.stage.now - _moment(call["gated_at"])
+        gate_age = self.stage.now - moment(call["gated_at"])
         if gate_age > timedelta(seconds=self.timing.gate_age_s) + INSTANT:
             self._broken(f"call {order.call_id} is dialed {gate_age} after its gate")
         silenced = {call["campaign_id"], *now.suppressing(call["to_phone"], call["campaign_id"])} & self.answered
@@ -215,8 +215,8 @@ class Promises:
             known = before.calls.get(call["id"])
             if known is None or call["carrier_call_id"] in talking or call["id"] in ringing:
                 continue
-            began = _moment(call["gated_at"] or call["claimed_at"])
-            overdue = _moment(known["deadline_at"]) < at - INSTANT
+            began = moment(call["gated_at"] or call["claimed_at"])
+            overdue = moment(known["deadline_at"]) < at - INSTANT
             patience = timedelta(seconds=self.timing.grace_s) if call["carrier_call_id"] is None else timedelta(0)
             if overdue and at - began > patience + INSTANT:
                 raise Violation(f"call {call['id']} is {call['state']} past its deadline, and the sweep leaves it so")
@@ -241,7 +241,7 @@ class Promises:
         campaign, person = before.campaigns[call["campaign_id"]], before.prospects[call["prospect_id"]]
         _check(campaign["status"] == "running", f"claimed while the campaign is {campaign['status']}")
         _check(person["state"] == "ready", f"claimed somebody who is {person['state']}")
-        _check(_moment(person["next_due_at"]) <= _moment(call["claimed_at"]), "claimed before the redial was due")
+        _check(moment(person["next_due_at"]) <= moment(call["claimed_at"]), "claimed before the redial was due")
         allowed = self._rules_of(call)["redial"]["max_attempts"]
         _check(person["attempts"] < allowed, f"claimed for attempt {person['attempts'] + 1} of {allowed}")
 
@@ -254,7 +254,7 @@ class Promises:
         _check(not before.suppressing(call["to_phone"], call["campaign_id"]), "a gate passed for a suppressed phone")
         _check(before.calls[call["id"]]["hang_up_at"] is None, "a gate passed for a call that was to be hung up")
         (window,) = self._rules_of(call)["calling_hours"]["windows"]
-        gated = _moment(call["gated_at"])
+        gated = moment(call["gated_at"])
         for at in (gated, gated + timedelta(seconds=self.timing.window_margin_s)):
             inside = window["start"] <= f"{at:%H:%M}" < window["end"]
             _check(inside, f"a gate passed at {gated:%H:%M:%S}, outside {window['start']}-{window['end']}")
@@ -322,7 +322,7 @@ def _repeated(values: Iterable[Any]) -> list[Any]:
     return [value for value, n in Counter(values).items() if n > 1]
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 

@@ -21,7 +21,7 @@ EXAMPLES = int(os.environ.get("DIALER_MODEL_EXAMPLES", "0"))
 FEW = 25
 STEPS = 60
 #: Each mutant is found in as many.
-ENOUGH = 30
+ENOUGH = 40
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +77,18 @@ def test_a_product_with_one_thought_left_out_is_convicted(name: str, stage: Stag
     stage.edits = mutant.edits
     weights = {kind: weight * (3 if kind in mutant.often else 1) for kind, weight in WEIGHTS.items()}
     facts = {"stage": stage, "runner": runner, "heals": mutant.at_the_end, "weights": weights}
-    dice = Random(mutant.seed)  # noqa: S311
     with pytest.raises(Violation):
-        for _ in range(ENOUGH):
-            play(type("Suspect", (Suspect,), facts)(), mutant, dice)
+        play_many(type("Suspect", (Suspect,), facts), mutant)
     assert stage.used_edits == set(mutant.edits), "the product says it in other words now: mend the mutant"
 
 
-def play(suspect: Suspect, mutant: Mutant, dice: Random) -> None:
-    """One example."""
-    try:
-        suspect.begin(tight=mutant.tight, size=1, asynchronously=False)
-        for _ in range(STEPS):
-            suspect.step(chance=dice.getrandbits(40))
-    finally:
-        suspect.teardown()
+def play_many(suspect: type[Suspect], mutant: Mutant) -> None:
+    dice = Random(mutant.seed)  # noqa: S311
+    for _ in range(ENOUGH):
+        played = suspect()
+        try:
+            played.begin(tight=mutant.tight, size=1, asynchronously=False)
+            for _ in range(STEPS):
+                played.step(chance=dice.getrandbits(40))
+        finally:
+            played.teardown()
