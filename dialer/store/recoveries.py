@@ -16,6 +16,13 @@ from dialer.store.database import one, rows
 
 #: Who made the rows of calls that were found at the carrier.
 MADE_BY = "recovery"
+#: A restore is noticed within so many seconds: sweeps are half a minute apart, and a worker that starts looks first.
+#: What was called since then may have been called by a database that was restored already.
+UNNOTICED_S = 300
+_LAST_CERTAIN = """
+    SELECT greatest((SELECT max(recovered_at) FROM recoveries),
+        (SELECT created_at FROM calls WHERE created_by IS DISTINCT FROM :maker
+            AND created_at < dialer_now() - make_interval(secs => :unnoticed) ORDER BY number DESC LIMIT 1))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +68,18 @@ async def _standing(session: AsyncSession, newest: str, parameters: Mapping[str,
 
 async def note_restore(session: AsyncSession) -> None:
     """Remember what the newest call is now, since later ones will not tell when the gap begins. Once per restore."""
-    sql = """
+    sql = f"""
         INSERT INTO recoveries (newest_call_at)
-        SELECT (SELECT created_at FROM calls WHERE created_by IS DISTINCT FROM :maker ORDER BY number DESC LIMIT 1)
-        WHERE NOT EXISTS (SELECT 1 FROM recoveries WHERE recovered_at IS NULL)"""
-    await session.execute(text(sql), {"maker": MADE_BY})
+        SELECT ({_LAST_CERTAIN}) WHERE NOT EXISTS (SELECT 1 FROM recoveries WHERE recovered_at IS NULL)"""
+    await session.execute(text(sql), {"maker": MADE_BY, "unnoticed": UNNOTICED_S})
 
 
 async def gap_begins(session: AsyncSession) -> datetime:
     """The newest call before the gap was made then; without any call, the first workspace was."""
-    sql = """
-        SELECT coalesce((SELECT min(newest_call_at) FROM recoveries WHERE recovered_at IS NULL),
-            (SELECT created_at FROM calls WHERE created_by IS DISTINCT FROM :maker ORDER BY number DESC LIMIT 1),
+    sql = f"""
+        SELECT coalesce((SELECT min(newest_call_at) FROM recoveries WHERE recovered_at IS NULL), ({_LAST_CERTAIN}),
             (SELECT min(created_at) FROM workspaces), dialer_now()) AS at"""
-    row = await one(session, sql, {"maker": MADE_BY})
+    row = await one(session, sql, {"maker": MADE_BY, "unnoticed": UNNOTICED_S})
     assert row is not None
     return row.at
 

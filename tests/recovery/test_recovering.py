@@ -316,6 +316,20 @@ async def test_the_gap_begins_at_the_newest_call_of_when_the_restore_was_noticed
         assert datetime.now(UTC) - again.since < timedelta(hours=1), "that gap is closed"
 
 
+async def test_a_call_that_was_made_before_the_restore_was_noticed_does_not_hide_the_gap(
+    database: Database, workflows: Recorder
+) -> None:
+    async with scene(database, workflows, people=2) as at:
+        await at.line.run(
+            """INSERT INTO calls (workspace_id, state, created_at)
+               VALUES (:w, 'deferred', dialer_now() - interval '5 hours')""",
+            w=at.line.workspace_id,
+        )
+        await claim_one(at.line)
+        done = await recovery(at, since=None)
+        assert datetime.now(UTC) - done.since > timedelta(hours=5)
+
+
 async def test_only_what_was_paused_for_the_restore_is_resumed(database: Database, workflows: Recorder) -> None:
     async with scene(database, workflows) as at:
         by_hand = await second_campaign(at.line)
