@@ -189,7 +189,7 @@ async def run(settings: Settings, queues: Sequence[str]) -> None:
 async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event, stopped: asyncio.Event) -> None:
     """Connect, set ``began``, and run the workers until ``stopped``."""
     async with connected(settings) as parts:
-        if CONTROL_QUEUE in queues:
+        if CONTROL_QUEUE in queues or DIAL_QUEUE in queues:
             await once_answered(lambda: prepare(parts))
         workers = [MAKERS[queue](parts) for queue in queues]
         async with asyncio.TaskGroup() as group:
@@ -207,7 +207,7 @@ async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event,
 
 
 async def prepare(parts: Parts) -> None:
-    """What comes before anything is claimed: is the database what it was (a sweep may be half a minute away)?"""
+    """Before anything is claimed or dialed: is the database what it was? A sweep may be half a minute away."""
     await RestoreGuard(parts.database, parts.workflows).check(await parts.workflows.last_mark())
     await parts.workflows.ensure_sweep(timedelta(seconds=parts.settings.timing.sweep_s))
 

@@ -146,7 +146,8 @@ class DialActivities:
         try:
             async with self._database.transaction(workspace_id) as session:
                 turn = await take_turn(session, call_id, within_s=within_s, state=CallState.DIALING)
-        except DATABASE_FAILED:
+        except DATABASE_FAILED as error:
+            logger.warning("call %s gets no other turn: the database failed (%s)", call_id, type(error).__name__)
             turn = None
         if turn is None:
             raise GateTooOld
@@ -160,7 +161,8 @@ class DialActivities:
             carrier = await self._carriers.of(gate.workspace_id, gate.carrier_account_id)
         except (LookupError, SealBroken):
             return await self._cannot_dial(call_id, gate, "no_carrier")
-        except DATABASE_FAILED:
+        except DATABASE_FAILED as error:
+            logger.warning("call %s finds no carrier: the database failed (%s)", call_id, type(error).__name__)
             return await self._give_back(call_id, gate, "database_failed")
         order = self._order(call_id, gate, self._public_url)
         try:

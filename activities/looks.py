@@ -22,13 +22,16 @@ class Looks:
         self._per_account = per_account
         self._slots: dict[Hashable, asyncio.Semaphore] = {}
         self._running: dict[Hashable, asyncio.Task[None]] = {}
+        self._failures: list[BaseException] = []
 
     def begin(self, key: Hashable, account: Hashable, look: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Look, unless the look with this ``key`` is still under way. True when it begins."""
         if key in self._running:
             return False
         slots = self._slots.setdefault(account, asyncio.Semaphore(self._per_account))
-        self._running[key] = asyncio.create_task(self._run(key, slots, look))
+        task = asyncio.create_task(self._run(key, slots, look))
+        task.add_done_callback(self._ended)
+        self._running[key] = task
         return True
 
     async def __aenter__(self) -> Self:
@@ -37,21 +40,25 @@ class Looks:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Wait for what is under way, not for long: every look may be repeated. Raises what a look has raised."""
         running = list(self._running.values())
-        if not running:
-            return
-        late = running if error is not None else (await asyncio.wait(running, timeout=self._finish_s))[1]
-        for task in late:
-            task.cancel()
-        for result in await asyncio.gather(*running, return_exceptions=True):
-            if error is None and isinstance(result, Exception):
-                raise result
+        if running:
+            late = running if error is not None else (await asyncio.wait(running, timeout=self._finish_s))[1]
+            for task in late:
+                task.cancel()
+            await asyncio.wait(running)
+        if error is None and self._failures:
+            raise self._failures[0]
 
     async def _run(
         self, key: Hashable, slots: asyncio.Semaphore, look: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
-        async with slots:
-            try:
+        try:
+            async with slots:
                 await look()
-            except (DBAPIError, PoolTimeout) as error:
-                logger.warning("%s: the database failed a look (%s)", key, type(error).__name__)
-        del self._running[key]
+        except (DBAPIError, PoolTimeout) as error:
+            logger.warning("%s: the database failed a look (%s)", key, type(error).__name__)
+        finally:
+            del self._running[key]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failures.append(error)

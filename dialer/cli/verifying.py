@@ -55,6 +55,9 @@ def verify_home(
             return _refuse(f"the carrier's list cannot be read: {error}")
         except (SQLAlchemyError, OSError) as error:
             return _refuse(f"the database cannot be read ({type(error).__name__})")
+        except (ValueError, TypeError, AssertionError) as error:
+            # Rows that this version does not understand are no broken promise, and no kept one.
+            return _refuse(f"the evidence cannot be understood ({type(error).__name__})")
     if as_json:
         output().out(json.dumps(_as_json(verdict), indent=2))
     else:

@@ -142,7 +142,8 @@ async def mark_settled(session: AsyncSession, campaign_id: UUID) -> None:
 
     Once per change, for whoever judges the calls later.
     """
-    newest = "SELECT id FROM changes WHERE subject = 'campaign' AND subject_id = :id ORDER BY at DESC, id DESC LIMIT 1"
+    newest = """SELECT id FROM changes WHERE subject = 'campaign' AND subject_id = :id
+                AND facts ->> 'status' <> 'running' ORDER BY at DESC, id DESC LIMIT 1"""
     sql = f"UPDATE changes SET settled_at = dialer_now() WHERE settled_at IS NULL AND id = ({newest})"
     await session.execute(text(sql), {"id": campaign_id})
 

@@ -68,6 +68,25 @@ async def test_what_a_look_raises_is_not_swallowed() -> None:
             looks.begin("call", "account", broken)
 
 
+async def test_a_look_that_failed_is_begun_again_and_not_forgotten() -> None:
+    tries = 0
+
+    async def broken() -> None:
+        nonlocal tries
+        tries += 1
+        raise KeyError("a bug")
+
+    async def watch() -> None:
+        async with Looks(finish_s=5) as looks:
+            assert looks.begin("call", "account", broken)
+            await asyncio.sleep(0)
+            assert looks.begin("call", "account", broken)
+
+    with pytest.raises(KeyError):
+        await watch()
+    assert tries == 2
+
+
 async def test_a_watch_that_is_cancelled_leaves_no_look_behind() -> None:
     counted = Counted()
 

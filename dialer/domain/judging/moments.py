@@ -40,10 +40,14 @@ def inside_calling_hours(case: Case, findings: Findings) -> None:
         call, record = placed.call, placed.record
         rules = case.rules_of(call)
         zones = _zones(call)
-        if rules is None or (zones is None and rules.hours.zone == PROSPECT_ZONE):
+        if rules is None:
             findings.not_decidable += 1
             continue
         findings.checked += 1
+        if zones is None and rules.hours.zone == PROSPECT_ZONE:
+            if call.gated_at is not None:  # else it was never let through: convicted as not known
+                findings.convict("let through by nobody's clock", call=call.id, prospect=call.prospect_id)
+            continue
         if clocks.all_shut(rules, zones, _edges(record, case.clock)):
             where = ", ".join(zones.names) if zones is not None else rules.hours.zone
             findings.convict(
