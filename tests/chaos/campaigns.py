@@ -14,7 +14,7 @@ from tests.chaos.plan import RunPlan
 EVERY_DAY = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ALL_DAY: Mapping[str, Any] = {"windows": [{"days": EVERY_DAY, "start": "00:00", "end": "24:00"}], "zone": "prospect"}
 MAX_ATTEMPTS = 3
-RING_TIMEOUT_S = 15
+RING_TIMEOUT_S = 20
 MAX_CALL_S = 10
 """Short, since a call whose end is never reported holds its slot for ring and talk limits in real seconds, while
 phones ring and people talk for virtual ones, which are shorter by the time scale."""

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import psutil
 
 from dialer.clock import format_offset
+from dialer.stack import launch
 from dialer.stack.home import Home
 from dialer.stack.placement import remove_data
 from dialer.stack.plan import make_plan
@@ -91,7 +92,7 @@ async def running_home(scene: Scene | None, *, workers: int = 2) -> AsyncGenerat
     given = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | TIMINGS
     if scene is not None:
         given["DIALER_CLOCK"] = format_offset(offset)
-    command = [sys.executable, "-m", "dialer.cli", "up", "--home", str(path), "--workers", str(workers)]
+    command = [*_dies_with_us(), "-m", "dialer.cli", "up", "--home", str(path), "--workers", str(workers)]
     with (folder / "up.txt").open("wb") as log:
         process = _start(command, log, given)
     started = False
@@ -125,7 +126,16 @@ def code_version() -> str:
 
 
 def _start(command: list[str], log: BinaryIO, given: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=given)
+    """In a session of its own: a Ctrl-C is for the harness, which ends the stack in order."""
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=given, start_new_session=True
+    )
+
+
+def _dies_with_us() -> list[str]:
+    """A Python whose parent's death ends it, and by that its children, also when the harness is killed (on Linux)."""
+    launcher = [sys.executable, "-I", "-S", str(Path(launch.__file__)), str(int(signal.SIGTERM)), str(os.getpid())]
+    return [*launcher, "-1", "-1", "0", sys.executable]
 
 
 async def _until_described(path: Path, process: "subprocess.Popen[bytes]", output: Path) -> None:
