@@ -382,6 +382,7 @@ async def test_after_a_recovery_the_mark_starts_anew_and_a_second_restore_is_not
 async def test_a_restore_remembers_when_the_newest_call_was_made(database: Database, workflows: Recorder) -> None:
     line = await make_line(database, people=1)
     await claim_one(line)
+    await line.run("UPDATE calls SET created_at = created_at - interval '1 hour'")
     await sweep(database, workflows, high_water=10**9)
     await line.run("UPDATE campaigns SET status = 'running', paused_reason = NULL WHERE id = :c")
     await add_people(line, 3)
