@@ -91,7 +91,6 @@ SCENARIOS = (
     Scenario(name="a person who answers"),
     Scenario(
         name="two people in one leg",
-        asleep=True,
         phones=((HUMAN,), ({"kind": "disconnected"},)),
         withheld=_is_not_last,
         expected=frozenset({"human", "disconnected"}),

@@ -11,7 +11,7 @@ def tried() -> set[Tried]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-async def test_no_promise_breaks_whichever_door_a_process_dies_at(
+async def test_every_promise_is_kept_whatever_goes_wrong_at_whichever_door(
     module_database_url: str, clock: TestClock, tried: set[Tried], scenario: Scenario
 ) -> None:
     async with explorer(module_database_url, clock, tried) as its:
