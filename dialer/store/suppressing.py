@@ -53,7 +53,14 @@ async def suppress(
 
 
 async def unsuppress(session: AsyncSession, suppression_id: UUID) -> bool:
-    """Remove an entry. People whom it suppressed stay so until somebody requeues them. False when there is none."""
+    """Remove an entry. People whom it suppressed stay so until somebody requeues them. False when there is none.
+
+    Under the phone's lock: whoever opts out meanwhile finds the entry in force, or makes it anew.
+    """
+    entry = await one(session, "SELECT workspace_id, phone FROM suppressions WHERE id = :id", {"id": suppression_id})
+    if entry is None:
+        return False
+    await hold_phone(session, entry.workspace_id, entry.phone)
     sql = "DELETE FROM suppressions WHERE id = :id RETURNING id"
     return await one(session, sql, {"id": suppression_id}) is not None
 
