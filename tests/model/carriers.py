@@ -23,8 +23,8 @@ from dialer.carriers.base import (
     Refused,
 )
 from dialer.domain.carrier_events import TERMINAL, AnsweredBy, CarrierEvent, CarrierStatus
+from dialer.domain.judging.evidence import CarrierRecord
 
-ACCOUNT = "AC" + 32 * "0"
 #: A request that was cut off is acted upon so much later at most: less than the product's grace.
 LATEST = timedelta(seconds=30)
 #: The carrier itself ends what rings or lasts longer.
@@ -75,6 +75,7 @@ class ImaginaryCarrier:
     clock: Callable[[], datetime]
     stop: Callable[[str], Awaitable[None]]
     leaving: Callable[[DialOrder], Awaitable[None]]
+    account_sid: str
     name: str = "imaginary"
     reachable: bool = True
     answers: dict[UUID, Answer] = field(default_factory=dict[UUID, Answer])
@@ -134,7 +135,7 @@ class ImaginaryCarrier:
             self.move(line, CarrierStatus.COMPLETED if talking else CarrierStatus.CANCELED)
 
     async def check(self) -> AccountStatus:
-        return AccountStatus(account_sid=ACCOUNT, status="active", active=True)
+        return AccountStatus(account_sid=self.account_sid, status="active", active=True)
 
     async def close(self) -> None:
         return
@@ -158,11 +159,28 @@ class ImaginaryCarrier:
             call_id=line.call_id,
             carrier_call_id=f"CB{line.carrier_call_id[2:]}",
             kind="status",
-            account_sid=ACCOUNT,
+            account_sid=self.account_sid,
             sequence=0,
             status=CarrierStatus.COMPLETED,
             occurred_at=self.clock(),
         )
+
+    def ledger(self) -> list[CarrierRecord]:
+        """Every call that it has had, for the judge."""
+        return [
+            CarrierRecord(
+                carrier_call_id=line.carrier_call_id,
+                account_sid=self.account_sid,
+                call_id=line.call_id,
+                to=line.to,
+                from_=line.from_,
+                status=line.status,
+                created_at=line.created_at,
+                answered_at=line.answered_at,
+                ended_at=line.ended_at,
+            )
+            for line in self.lines
+        ]
 
     def pass_time(self) -> None:
         """What happens without anybody's doing: late requests are acted upon, ringing and talking end."""
@@ -197,7 +215,7 @@ class ImaginaryCarrier:
             call_id=line.call_id,
             carrier_call_id=line.carrier_call_id,
             kind="amd" if detected else "status",
-            account_sid=ACCOUNT,
+            account_sid=self.account_sid,
             sequence=None if detected else line.reports,
             status=None if detected else line.status,
             occurred_at=self.clock(),
@@ -208,7 +226,7 @@ class ImaginaryCarrier:
     def _shown(self, line: Line) -> CarrierCall:
         return CarrierCall(
             carrier_call_id=line.carrier_call_id,
-            account_sid=ACCOUNT,
+            account_sid=self.account_sid,
             status=line.status,
             to=line.to,
             from_=line.from_,

@@ -25,8 +25,9 @@ from dialer.store.database import violated
 from dialer.store.prospect_edits import InCall
 from dialer.store.prospect_writes import CampaignClosed
 from tests.model.carriers import Answer, Line
+from tests.model.chances import ANSWERS, FAR, LOST, MOVES, PASSING, WEIGHTS
 from tests.model.promises import OVER, Row, Snapshot, moment
-from tests.model.stages import THROUGH, TO_COMMIT, TO_SECOND_COMMIT, Actor, Stage, Violation
+from tests.model.stages import THROUGH, Actor, Stage, Violation
 from tests.model.worlds import PHONES, ModelWorld, make_model_world, settings
 
 T = TypeVar("T")
@@ -44,40 +45,6 @@ EXPECTED = (
     CarrierError,
 )
 TAKEN = ("uq_prospects_campaign_id_phone",)
-
-#: What happens, and how often among a hundred or so.
-WEIGHTS = {
-    "claim": 9,
-    "place": 25,
-    "report": 12,
-    "mistake": 1,
-    "reconcile": 5,
-    "sweep": 1,
-    "pause": 3,
-    "continue": 12,
-    "stop": 1,
-    "edit": 2,
-    "opt_out": 2,
-    "lift": 4,
-    "change": 2,
-    "move": 12,
-    "answer": 1,
-    "wait": 10,
-    "go_on": 16,
-    "fail": 2,
-}
-ANSWERS = (Answer.ACCEPTS, Answer.ACCEPTS, Answer.ACCEPTS, *Answer)
-LOST = 5
-
-FAR = (THROUGH, THROUGH, THROUGH, THROUGH, TO_COMMIT, TO_COMMIT, TO_SECOND_COMMIT, TO_SECOND_COMMIT, 3, 6)
-#: Uneven, so that no two deadlines ever meet at the same microsecond.
-PASSING = [0.317, 1.713, 6.129, 13.331, 31.747, 61.913, 127.391, 611.173, 3607.779]
-MOVES = {
-    CarrierStatus.QUEUED: [CarrierStatus.RINGING, CarrierStatus.INITIATED, CarrierStatus.FAILED],
-    CarrierStatus.INITIATED: [CarrierStatus.RINGING, CarrierStatus.BUSY, CarrierStatus.FAILED],
-    CarrierStatus.RINGING: [CarrierStatus.IN_PROGRESS, CarrierStatus.NO_ANSWER, CarrierStatus.BUSY],
-    CarrierStatus.IN_PROGRESS: [CarrierStatus.COMPLETED],
-}
 
 
 class ProtocolMachine(RuleBasedStateMachine):
@@ -378,6 +345,9 @@ class ProtocolMachine(RuleBasedStateMachine):
         await world.sweep()
         now = await promises.read()
         promises.ended_well(now)
+        verdict = await world.verdict()
+        if verdict.violations:
+            raise Violation("; ".join(f"{each.rule}: {each.text}" for each in verdict.violations))
 
     def _seconds_to_the_next_call(self) -> float:
         due = [moment(person["next_due_at"]) for person in self.now.prospects.values() if person["state"] == "ready"]

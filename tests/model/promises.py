@@ -24,7 +24,7 @@ OVER = frozenset({"ended", "deferred"})
 INSTANT = timedelta(seconds=0.05)
 
 _SNAPSHOT = """
-    SELECT json_build_object(
+    SELECT json_build_object('moments', (SELECT last_value FROM model_moments),
         'campaigns', (SELECT json_agg(c) FROM (SELECT id, status, settings_version, settings FROM campaigns
             WHERE workspace_id = w.id) AS c),
         'prospects', (SELECT json_agg(p) FROM (SELECT id, campaign_id, phone, state, next_due_at, attempts
@@ -113,6 +113,7 @@ class Promises:
 
     async def read(self) -> Snapshot:
         ((found,),) = await self.stage.ask(_SNAPSHOT, (self.workspace_id,))
+        self.stage.moments = found.pop("moments")
         kinds = {kind: {row["id"]: row for row in found[kind] or []} for kind in found if kind != "tallies"}
         tallies = {(t["campaign_id"], t["kind"], t["key"]): int(t["n"]) for t in found["tallies"] or []}
         return Snapshot(tallies=tallies, **kinds)

@@ -85,6 +85,7 @@ class Stage(Database):
     def __init__(self, database_url: str, admin_url: str) -> None:
         super().__init__(database_url, pool_size=24)
         self.offset = 0.0
+        self.moments = 0
         self.actors: list[Actor] = []
         self.edits: Mapping[str, str] = {}
         self.used_edits: set[str] = set()
@@ -116,7 +117,7 @@ class Stage(Database):
 
     async def begin_example(self) -> None:
         """Nothing is left of the example before, which may have been broken off anywhere."""
-        self.offset, self.violation, self.actors = 0.0, None, []
+        self.offset, self.moments, self.violation, self.actors = 0.0, 0, None, []
         await self._tell("SELECT setval('model_moments', 1)")
         await self._tell("SET session_replication_role = replica")
         for table in self._tables:
@@ -129,7 +130,8 @@ class Stage(Database):
 
     @property
     def now(self) -> datetime:
-        return BEGINNING + timedelta(seconds=self.offset)
+        """What a clock shows that nobody asks often: the moment of the last commit, or later."""
+        return BEGINNING + timedelta(seconds=self.offset, microseconds=self.moments)
 
     def steady_seconds(self) -> float:
         """What a clock in a process shows that nobody sets."""

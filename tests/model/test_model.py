@@ -12,13 +12,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from activities import dial
 from dialer.store import turns
 from tests.fixtures_postgres import TestPostgres
-from tests.model.machines import WEIGHTS, ProtocolMachine
+from tests.model.chances import WEIGHTS
+from tests.model.machines import ProtocolMachine
 from tests.model.mutants import MUTANTS, Mutant
 from tests.model.stages import Stage, Violation
 
 #: More of them, at random, for whoever has the time.
 EXAMPLES = int(os.environ.get("DIALER_MODEL_EXAMPLES", "0"))
-FEW = 25
+FEW = 20
 STEPS = 60
 #: Each mutant is found in as many.
 ENOUGH = 40

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from activities.dial import CallRef, DialActivities
 from activities.dispatch import CampaignRef, DispatchActivities
 from activities.sweep import SweepActivities, SweepRequest
@@ -16,12 +19,15 @@ from api.operations.services import Services
 from dialer.carriers.base import CallNotFound, CarrierError
 from dialer.domain.actors import Actor as Principal
 from dialer.domain.carrier_events import CarrierEvent
+from dialer.domain.judging.judge import judge
+from dialer.domain.judging.verdicts import Tolerances, Verdict
 from dialer.domain.timing import Timing
 from dialer.store import campaign_rows, control
 from dialer.store.callbacks import apply_event, dedupe_key
 from dialer.store.campaign_ends import reopen_held
 from dialer.store.database import rows
 from dialer.store.dialing import mark_hang_up_sent
+from dialer.store.evidence import read_evidence
 from dialer.store.locks import hold_campaign
 from dialer.store.prospect_edits import edit_prospect
 from dialer.store.prospect_writes import NewProspect, OnDuplicate, write_prospects
@@ -33,6 +39,7 @@ from tests.model.stages import Stage
 
 #: One round per leg, and turns that come at once: no test waits for a real clock.
 TIMING = Timing(leg_s=0, turn_lead_s=0.0)
+PATIENT = Tolerances(timing=TIMING, clock_s=0.0, late_s=1e7, end_s=1e7, slack_s=1e7)
 PHONES = tuple(f"+1415555010{number}" for number in range(5))
 CALLER = "+16505550150"
 FAST = 100_000.0
@@ -112,6 +119,16 @@ class ModelWorld:
     def _reference(self, call_id: UUID) -> CallRef:
         return CallRef(workspace_id=str(self.workspace_id), call_id=str(call_id))
 
+    async def verdict(self) -> Verdict:
+        """What the product's own judge says of it all. The clock here leaps, so it may be patient and not precise."""
+        engine = self.stage.engine.execution_options(isolation_level="REPEATABLE READ")
+        async with AsyncSession(engine) as session, session.begin():
+            # Not read-only as the product's: reading the model's clock moves it.
+            sql = "SELECT set_config('dialer.workspace', '*', true), set_config('dialer.clock_offset', :offset, true)"
+            await session.execute(text(sql), {"offset": str(self.stage.offset)})
+            evidence = await read_evidence(session)
+        return judge(evidence.with_carrier(self.carrier.ledger()), PATIENT)
+
     # -- what people do --------------------------------------------------------------------------------------------
 
     async def pause(self, campaign_id: UUID, *, hang_up: bool) -> None:
@@ -190,6 +207,7 @@ async def make_model_world(stage: Stage, tight: str, size: int, *, asynchronousl
     await stage.begin_example()
     limits = replace_limit(Limits(workspace=PLENTY, account=PLENTY, number=PLENTY), tight, size)
     rules = settings(concurrent=size if tight == "campaign" else PLENTY, asynchronously=asynchronously)
+    account_sid = f"AC{uuid4().hex}"
     async with stage.transaction_over_all() as session:
         made = (
             await rows(
@@ -201,13 +219,15 @@ async def make_model_world(stage: Stage, tight: str, size: int, *, asynchronousl
                     "account": limits.account,
                     "number": limits.number,
                     "rate": FAST,
-                    "sid": f"AC{uuid4().hex}",
+                    "sid": account_sid,
                     "caller": CALLER,
                     "settings": json.dumps(rules),
                 },
             )
         )[0]
-    carrier = ImaginaryCarrier(clock=lambda: stage.now, stop=stage.point, leaving=_nobody_looks)
+    carrier = ImaginaryCarrier(
+        clock=lambda: stage.now, stop=stage.point, leaving=_nobody_looks, account_sid=account_sid
+    )
     promises = Promises(stage=stage, carrier=carrier, workspace_id=made.workspace_id, limits=limits, timing=TIMING)
     carrier.leaving = promises.leaving
     world = ModelWorld(
