@@ -1,7 +1,7 @@
-"""What may happen, in any order: hypothesis chooses, and every choice ends with everybody stopped somewhere.
+"""What may happen, in any order: hypothesis throws the dice, and every throw ends with everybody stopped somewhere.
 
-``how far`` an actor runs is part of each choice: to its end, to its first commit, or a few statements. What it holds
-then is held while others run, until it is let go on, loses its connection, or dies.
+How far an actor runs is part of each throw: to its end, to its first or second commit, or a few statements. What it
+holds then is held while others run, until it is let go on, loses its connection, or dies.
 """
 
 import asyncio

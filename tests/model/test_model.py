@@ -48,7 +48,7 @@ def stage(
     runner.run(stage.tear_down())
 
 
-@pytest.mark.timeout(3600 if EXAMPLES else 120)
+@pytest.mark.timeout(7200 if EXAMPLES else 300)
 def test_no_promise_is_broken_in_any_order_of_steps(stage: Stage, runner: asyncio.Runner) -> None:
     machine = type("ProtocolMachine", (ProtocolMachine,), {"stage": stage, "runner": runner})
     profile = settings(
