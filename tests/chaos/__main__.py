@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="where to write the results as JSON, after each run")
     parser.add_argument("--render", type=Path, metavar="FILE", help="write this report into docs/reliability.md")
     parser.add_argument("--keep", action="store_true", help="keep the home of every run, not only of those that failed")
+    parser.add_argument("--brisk", action="store_true", help="fewer people and less time, as in the tests")
     options = parser.parse_args()
     if options.render is not None:
         render_into_document(options.render)
@@ -36,7 +37,7 @@ def main() -> int:
     console = Console()
     report = Report()
     try:
-        broken = asyncio.run(_run_all(options.seeds, report, options.report, console, keep=options.keep))
+        broken = asyncio.run(_run_all(options, report, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; nothing is left running")
         return INTERRUPTED
@@ -48,8 +49,9 @@ def main() -> int:
     return 1 if broken else 0
 
 
-async def _run_all(seeds: list[int], report: Report, file: Path | None, console: Console, *, keep: bool) -> int:
+async def _run_all(options: argparse.Namespace, report: Report, console: Console) -> int:
     """How many runs broke a promise."""
+    seeds: list[int] = options.seeds
     current = asyncio.current_task()
     assert current is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
@@ -60,22 +62,27 @@ async def _run_all(seeds: list[int], report: Report, file: Path | None, console:
         for seed in seeds:
             progress.update(bar, seed=seed)
             try:
-                result = await run_seed(seed, tell=lambda doing: progress.update(bar, doing=doing), keep=keep)
+                result = await run_seed(
+                    seed,
+                    tell=lambda doing: progress.update(bar, doing=doing),
+                    keep=options.keep,
+                    brisk=options.brisk,
+                )
             except StackFailed as error:
                 console.print(f"seed {seed}: the stack did not start\n{escape(str(error))}")
                 broken += 1
                 continue
             report.add(result)
-            if file is not None:
-                report.write(file)
+            if options.report is not None:
+                report.write(options.report)
             broken += bool(result["violations"])
-            _show(console, result)
+            _show(console, result, brisk=options.brisk)
             progress.advance(bar)
     return broken
 
 
-def _show(console: Console, result: dict[str, Any]) -> None:
-    seed, found = result["seed"], result["violations"]
+def _show(console: Console, result: dict[str, Any], *, brisk: bool) -> None:
+    seed, found, how = result["seed"], result["violations"], " ARGS=--brisk" if brisk else ""
     scene = f", {result['scene']}" if result["scene"] else ""
     console.print(
         f"seed {seed}{scene}: {result['carrier_calls']} calls, {result['faults_total']} faults, "
@@ -87,7 +94,7 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     if len(found) > SHOWN:
         console.print(f"  … and {len(found) - SHOWN} more")
     if "evidence" in result:
-        console.print(f"  evidence: {result['evidence']}; again: make chaos SEEDS={seed}")
+        console.print(f"  evidence: {result['evidence']}; again: make chaos SEEDS={seed}{how}")
 
 
 def _seeds(text: str) -> list[int]:

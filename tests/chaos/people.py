@@ -54,7 +54,7 @@ def everybody(plan: RunPlan) -> Everybody:
         at_start=at_start,
         added=tuple(main[people.at_start :]),
         second=(*dice.sample(at_start, people.shared), *rest),
-        silent=tuple(person.phone for person in dice.sample(main, plan.silent)),
+        silent=tuple(person.phone for person in dice.sample(at_start, plan.silent)),
     )
 
 

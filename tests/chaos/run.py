@@ -183,9 +183,11 @@ class Run:
         return stuck
 
 
-async def run_seed(seed: int, *, tell: Teller = lambda _: None, keep: bool = False) -> dict[str, Any]:
+async def run_seed(
+    seed: int, *, tell: Teller = lambda _: None, keep: bool = False, brisk: bool = False
+) -> dict[str, Any]:
     """One run and its result; the home of one that went wrong (or with ``keep``) is left with its evidence."""
-    plan = make_plan(seed)
+    plan = make_plan(seed, brisk=brisk)
     began = time.monotonic()
     tell("starting a stack")
     kept = False
