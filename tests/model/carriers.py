@@ -25,8 +25,8 @@ from dialer.carriers.base import (
 from dialer.domain.carrier_events import TERMINAL, AnsweredBy, CarrierEvent, CarrierStatus
 from dialer.domain.judging.evidence import CarrierRecord
 
-#: A request that was cut off is acted upon so much later at most: less than the product's grace.
-LATEST = timedelta(seconds=30)
+#: A request that was cut off is acted upon so much later at most: while it would still be waited for.
+LATEST = timedelta(seconds=9)
 #: The carrier itself ends what rings or lasts longer.
 RINGS = timedelta(seconds=40)
 TALKS = timedelta(seconds=90)
