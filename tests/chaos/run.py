@@ -151,7 +151,11 @@ class Run:
         deadline, moved, before = time.monotonic() + ENDS_S, time.monotonic(), None
         stuck: list[str] = []
         while time.monotonic() < min(deadline, moved + STILL_S):
-            found = [await campaigns.status(self.clients, campaign) for campaign in scenery.campaigns]
+            try:
+                found = [await campaigns.status(self.clients, campaign) for campaign in scenery.campaigns]
+            except Unanswered as error:
+                stuck = [f"stuck: {error}"]  # no news: as if the campaigns stood still
+                continue
             if before != (before := [(each["prospects_done"], each["calls_total"]) for each in found]):
                 moved = time.monotonic()
             done = sum(each["prospects_done"] for each in found)
