@@ -138,7 +138,9 @@ async def _adopted(session: AsyncSession, listed: Listed, timing: Timing) -> boo
         return False
     if not row.live and listed.is_over:
         return await adopt(session, row.id, listed.call.carrier_call_id)
-    sql = """UPDATE calls SET state = 'unknown', gated_at = :at, dialed_at = :at WHERE id = :id AND state = 'claimed'"""
+    sql = """UPDATE calls SET state = 'unknown', gated_at = :at, dialed_at = :at,
+                zone_set = (SELECT nullif(zone_set, '') FROM prospects WHERE id = calls.prospect_id)
+             WHERE id = :id AND state = 'claimed'"""
     await session.execute(text(sql), {"id": row.id, "at": listed.placed_at})
     await _report(session, row.id, listed, timing)
     return True
