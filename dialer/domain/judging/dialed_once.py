@@ -39,7 +39,9 @@ def one_live_call_per_person(case: Case, findings: Findings) -> None:
         for call in case.evidence.calls:
             who: UUID | None = getattr(call, key)
             if who is not None and call.claimed_at is not None:
-                rows[who].append((call.claimed_at, None if call.live else call.ended_at or call.claimed_at, call))
+                # A row ends by the carrier's clock, and the next one begins by ours.
+                end = (call.ended_at - case.clock) if call.ended_at is not None else call.claimed_at
+                rows[who].append((call.claimed_at, None if call.live else end, call))
         _convict_overlaps(case, findings, rows.values(), "in our rows")
 
 

@@ -37,5 +37,7 @@ class History:
         times = self._times.get((subject, subject_id))
         if times is None:
             return ()
+        # By two clocks, the later of two moments may be the earlier one.
+        start, end = min(start, end), max(start, end)
         first, last = bisect_right(times, start), bisect_right(times, end)
         return self._changes[subject, subject_id][first - 1 : last] if first else ()

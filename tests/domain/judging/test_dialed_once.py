@@ -209,3 +209,14 @@ def test_a_late_call_that_was_deferred_before_is_listed_and_not_convicted() -> N
     assert broken(evidence) == set()
     assert [late.call_id for late in verdict_on(evidence).late] == [given_up.id]
     assert "carrier_calls_known" in broken(changed(evidence, "carrier", 0, ended_at=at(28.5)))
+
+
+def test_a_row_that_ends_by_the_carriers_faster_clock_does_not_reach_into_the_next_call() -> None:
+    """A row's end is the carrier's time, and the next claim is ours."""
+    first, second = (call for call in clean().calls if call.prospect_id == clean().calls[0].prospect_id)
+    assert second.claimed_at is not None
+    index = [call.id for call in clean().calls].index(first.id)
+    ends = second.claimed_at + timedelta(seconds=0.5)
+    evidence = changed(clean(), "calls", index, ended_at=ends)
+    assert "one_live_call_per_person" in broken(evidence)
+    assert "one_live_call_per_person" not in broken(evidence, clock_s=1.0)

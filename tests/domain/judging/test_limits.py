@@ -195,3 +195,15 @@ def test_the_rate_is_found_broken_exactly_when_counting_by_hand_says_so(starts: 
         sum(1 for other in records if 0 <= (other.created_at - one.created_at).total_seconds() < 1) for one in records
     )
     assert (RATE in broken(evidence)) is (most > rate * 1.1 + 1)
+
+
+def test_a_carrier_whose_clock_is_behind_our_claim_is_judged_all_the_same() -> None:
+    """Accepted, by its clock, before the claim, and a limit changed in between: either limit may have been in force."""
+    for cap, guilty in ((3, False), (1, True)):
+        town = limited("workspace", max_concurrent=1, calls_per_second=1000)
+        town.change("workspace", WORKSPACE, 9.9, max_concurrent=cap, calls_per_second=1000)
+        evidence = ring(town, [10, 10])
+        for index, call in enumerate(evidence.calls):
+            evidence = changed(evidence, "calls", index, claimed_at=at(10.2), gated_at=call.gated_at)
+        behind = replace(evidence, carrier=tuple(replace(r, created_at=at(9.8)) for r in evidence.carrier or ()))
+        assert (CAPS in broken(behind)) is guilty
