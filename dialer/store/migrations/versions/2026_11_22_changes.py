@@ -26,8 +26,7 @@ def downgrade() -> None:
     for table in NOTED:
         op.execute(f"DROP TRIGGER noted ON {table}")
         op.execute(f"DROP TRIGGER noted_change ON {table}")
-    for table in NOTED:
-        op.execute(f"DROP FUNCTION note_{table}()")
+    op.execute("DROP FUNCTION note_change()")
     for table in NOTED:
         op.execute(f"DROP FUNCTION facts_of({table})")
     op.execute("ALTER TABLE calls DROP COLUMN zone_set")

@@ -47,71 +47,40 @@ CREATE FUNCTION facts_of(s suppressions) RETURNS jsonb LANGUAGE sql IMMUTABLE AS
     SELECT jsonb_build_object('phone', s.phone, 'campaign_id', s.campaign_id)
 $$;
 
-CREATE FUNCTION note_campaigns() RETURNS trigger LANGUAGE plpgsql AS $$
+-- One function for all: the trigger names the subject, and the row's type chooses its facts. An entry that is gone
+-- leaves a row without facts.
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    subject_row jsonb = to_jsonb(coalesce(NEW, OLD));
 BEGIN
     INSERT INTO changes (workspace_id, subject, subject_id, facts)
-    VALUES (NEW.workspace_id, 'campaign', NEW.id, facts_of(NEW));
+    VALUES (coalesce(subject_row ->> 'workspace_id', subject_row ->> 'id')::uuid, TG_ARGV[0],
+        (subject_row ->> 'id')::uuid, CASE WHEN TG_OP <> 'DELETE' THEN facts_of(NEW) END);
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION note_workspaces() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO changes (workspace_id, subject, subject_id, facts) VALUES (NEW.id, 'workspace', NEW.id, facts_of(NEW));
-    RETURN NULL;
-END
-$$;
-
-CREATE FUNCTION note_carrier_accounts() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO changes (workspace_id, subject, subject_id, facts)
-    VALUES (NEW.workspace_id, 'carrier_account', NEW.id, facts_of(NEW));
-    RETURN NULL;
-END
-$$;
-
-CREATE FUNCTION note_phone_numbers() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO changes (workspace_id, subject, subject_id, facts)
-    VALUES (NEW.workspace_id, 'phone_number', NEW.id, facts_of(NEW));
-    RETURN NULL;
-END
-$$;
-
--- An entry that is lifted leaves a row without facts.
-CREATE FUNCTION note_suppressions() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'DELETE' THEN
-        INSERT INTO changes (workspace_id, subject, subject_id) VALUES (OLD.workspace_id, 'suppression', OLD.id);
-    ELSE
-        INSERT INTO changes (workspace_id, subject, subject_id, facts)
-        VALUES (NEW.workspace_id, 'suppression', NEW.id, facts_of(NEW));
-    END IF;
-    RETURN NULL;
-END
-$$;
-
-CREATE TRIGGER noted AFTER INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION note_campaigns();
+CREATE TRIGGER noted AFTER INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION note_change('campaign');
 CREATE TRIGGER noted_change AFTER UPDATE ON campaigns FOR EACH ROW
     WHEN ((OLD.status, OLD.settings_version) IS DISTINCT FROM (NEW.status, NEW.settings_version)
         OR OLD.settings IS DISTINCT FROM NEW.settings)
-    EXECUTE FUNCTION note_campaigns();
+    EXECUTE FUNCTION note_change('campaign');
 
-CREATE TRIGGER noted AFTER INSERT ON workspaces FOR EACH ROW EXECUTE FUNCTION note_workspaces();
+CREATE TRIGGER noted AFTER INSERT ON workspaces FOR EACH ROW EXECUTE FUNCTION note_change('workspace');
 CREATE TRIGGER noted_change AFTER UPDATE ON workspaces FOR EACH ROW
-    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_workspaces();
+    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_change('workspace');
 
-CREATE TRIGGER noted AFTER INSERT ON carrier_accounts FOR EACH ROW EXECUTE FUNCTION note_carrier_accounts();
+CREATE TRIGGER noted AFTER INSERT ON carrier_accounts FOR EACH ROW EXECUTE FUNCTION note_change('carrier_account');
 CREATE TRIGGER noted_change AFTER UPDATE ON carrier_accounts FOR EACH ROW
-    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_carrier_accounts();
+    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_change('carrier_account');
 
-CREATE TRIGGER noted AFTER INSERT ON phone_numbers FOR EACH ROW EXECUTE FUNCTION note_phone_numbers();
+CREATE TRIGGER noted AFTER INSERT ON phone_numbers FOR EACH ROW EXECUTE FUNCTION note_change('phone_number');
 CREATE TRIGGER noted_change AFTER UPDATE ON phone_numbers FOR EACH ROW
-    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_phone_numbers();
+    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_change('phone_number');
 
-CREATE TRIGGER noted AFTER INSERT OR DELETE ON suppressions FOR EACH ROW EXECUTE FUNCTION note_suppressions();
+CREATE TRIGGER noted AFTER INSERT OR DELETE ON suppressions FOR EACH ROW EXECUTE FUNCTION note_change('suppression');
 CREATE TRIGGER noted_change AFTER UPDATE ON suppressions FOR EACH ROW
-    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_suppressions();
+    WHEN (facts_of(OLD) IS DISTINCT FROM facts_of(NEW)) EXECUTE FUNCTION note_change('suppression');
 
 -- What exists is known from now on.
 INSERT INTO changes (workspace_id, subject, subject_id, facts)
