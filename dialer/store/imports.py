@@ -20,8 +20,8 @@ from dialer.store.database import one, rows
 #: The size of the pieces in which a file is stored; the last one is shorter.
 PIECE_BYTES = 1 << 20
 PIECES_KEPT = timedelta(days=7)
-#: An upload that has not ended by then never will: its client is gone.
-UPLOAD_PATIENCE = timedelta(hours=24)
+#: An upload of which no further megabyte came for so long never ends: its client is gone, or the API that heard it.
+UPLOAD_PATIENCE = timedelta(minutes=15)
 
 
 class ImportConflict(Exception):
@@ -248,10 +248,13 @@ async def delete_old_pieces(session: AsyncSession, limit: int = 500) -> int:
 async def fail_abandoned_uploads(session: AsyncSession) -> int:
     """Fail imports whose upload never ended, lest their campaigns wait for them for ever; how many."""
     sql = """
-        UPDATE imports SET status = 'failed', finished_at = dialer_now(),
+        UPDATE imports i SET status = 'failed', finished_at = dialer_now(),
             error = '{"code": "upload_incomplete", "message": "The file was not uploaded completely",
                 "suggestion": "Upload the file again", "column": null}'
-        WHERE status = 'running' AND started_at IS NULL AND created_at < dialer_now() - :patience RETURNING id"""
+        WHERE status = 'running' AND started_at IS NULL AND created_at < dialer_now() - :patience
+            AND NOT EXISTS (SELECT 1 FROM import_pieces p
+                WHERE p.import_id = i.id AND p.created_at >= dialer_now() - :patience)
+        RETURNING id"""
     return len(await rows(session, sql, {"patience": UPLOAD_PATIENCE}))
 
 

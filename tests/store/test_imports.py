@@ -250,13 +250,21 @@ async def test_files_are_deleted_after_seven_days_unless_somebody_reads_them(wor
     assert [each.import_id for each in await world.read("SELECT import_id FROM import_pieces")] == [running]
 
 
-async def test_an_upload_that_nobody_ends_fails_after_a_day(world: World) -> None:
+async def test_an_upload_of_which_no_more_comes_fails_and_one_that_goes_on_does_not(world: World) -> None:
     async with world.database.transaction(world.workspace_id) as session:
-        torn = await imports.create_import(
-            session, workspace_id=world.workspace_id, campaign_id=world.campaign_id, filename="f", options={}
-        )
-    await world.run("UPDATE imports SET created_at = created_at - interval '2 days'")
+        torn, slow = [
+            await imports.create_import(
+                session, workspace_id=world.workspace_id, campaign_id=world.campaign_id, filename="f", options={}
+            )
+            for _ in range(2)
+        ]
+        await imports.append_piece(session, torn, 0, b"phone\n")
+    await world.run("UPDATE imports SET created_at = created_at - interval '16 minutes'")
+    await world.run("UPDATE import_pieces SET created_at = created_at - interval '16 minutes'")
+    async with world.database.transaction(world.workspace_id) as session:
+        await imports.append_piece(session, slow, 0, b"phone\n")
     async with world.database.transaction_over_all() as session:
         assert await imports.fail_abandoned_uploads(session) == 1
+    assert (await change(world, imports.read_import, slow)).status == "running"
     failed = await change(world, imports.read_import, torn)
     assert failed.error["code"] == "upload_incomplete"
