@@ -1,6 +1,8 @@
 """A worker process that starts while the servers that it needs are only just starting, too."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -69,3 +71,8 @@ async def test_what_is_wrong_with_the_question_is_no_reason_to_wait(database_url
         async with asyncio.timeout(5):
             await once_answered(fail)
     await database.close()
+
+
+def test_a_worker_that_reads_no_files_does_not_load_pandas() -> None:
+    program = "import sys, worker; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

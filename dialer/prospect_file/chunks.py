@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import pandas  # pyright: ignore[reportMissingTypeStubs]
-
 from dialer.domain.prospect_rows import (
     SPOKEN_FIELDS,
     ProspectRow,
@@ -105,6 +103,9 @@ def _table(texts: Sequence[str], delimiter: str, width: int) -> list[list[str]]:
     """Rows of ``width`` cells by pandas, everything text: it neither guesses types nor takes ``NA`` for missing."""
     if not texts:
         return []
+    # Here, since workers that never read a file know this module too: pandas would be a sixth of their start.
+    import pandas  # pyright: ignore[reportMissingTypeStubs]
+
     frame = pandas.read_csv(
         io.StringIO("\n".join(texts) + "\n"),
         sep=delimiter,

@@ -169,11 +169,12 @@ def test_wrong_credentials_pause_the_campaign_and_leave_people_untouched(stack: 
     try:
         campaign.post("launch")
         campaign.until_status("paused")
+        # What had passed the gate before the pause is refused as well.
+        until(lambda: campaign.status()["calls_in_flight"] == 0, what="calls to end")
     finally:
         ok(stack.simulator.put(f"/_sim/accounts/{account['account_sid']}", json={"status": "active"}))
     shown = ok(stack.api.get(f"/campaigns/{campaign.id}"))
     assert shown["paused_reason"] == "carrier_account_refused"
-    until(lambda: campaign.status()["calls_in_flight"] == 0, what="calls to end")
     assert {(p["state"], p["attempts"]) for p in campaign.prospects()} == {("ready", 0)}
     campaign.post("resume")
     campaign.until_status("completed")

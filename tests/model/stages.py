@@ -44,13 +44,13 @@ class Violation(AssertionError):
 
 @dataclass(eq=False)
 class Actor:
-    """One piece of the product at work. ``parked`` is where it was stopped."""
+    """One piece of the product at work. ``parked`` are its stopped tasks: a sweep looks at several calls at a time."""
 
     name: str
     slot: int
     task: "asyncio.Task[Any] | None" = None
     grant: int = 0
-    parked: "asyncio.Future[None] | None" = None
+    parked: "list[asyncio.Future[None]]" = field(default_factory=list["asyncio.Future[None]"])
     where: str = ""
     statements: int = 0
     at_work: list[int] = field(default_factory=list[int])
@@ -210,9 +210,11 @@ class Stage(Database):
         elif actor.grant > 1:
             actor.grant -= 1
             return
-        actor.parked, actor.where = asyncio.get_running_loop().create_future(), where
+        stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        actor.parked.append(stopped)
+        actor.where = where
         self._moved.set()
-        await actor.parked
+        await stopped
 
     @contextmanager
     def working(self, backend: int):  # noqa: ANN201
@@ -259,9 +261,10 @@ class Stage(Database):
     async def go(self, actor: Actor, grant: int) -> None:
         """Let a stopped actor go on."""
         actor.grant = grant
-        if (parked := actor.parked) is not None:
-            actor.parked = None
-            parked.set_result(None)
+        stopped, actor.parked = actor.parked, []
+        for each in stopped:
+            if not each.done():
+                each.set_result(None)
         await self.settle()
 
     async def cut(self, actor: Actor) -> None:
@@ -276,7 +279,7 @@ class Stage(Database):
         """The process dies, and its connections with it."""
         await self.cut(actor)
         assert actor.task is not None
-        actor.parked, actor.dead = None, True
+        actor.parked, actor.dead = [], True
         actor.task.cancel()
         await asyncio.wait([actor.task])
         await self.settle()
@@ -284,7 +287,7 @@ class Stage(Database):
     async def settle(self) -> None:
         """Return once every actor is done, stopped, or waits for a lock that a stopped one holds."""
         ends = asyncio.get_running_loop().time() + PATIENCE_S
-        while moving := [actor for actor in self.actors if not actor.done and actor.parked is None]:
+        while moving := [a for a in self.actors if not a.done and (a.at_work or not a.parked)]:
             assert asyncio.get_running_loop().time() < ends, f"{[actor.name for actor in moving]} do not come to rest"
             self._moved.clear()
             before = [(actor.statements, tuple(actor.at_work)) for actor in moving]
