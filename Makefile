@@ -42,8 +42,9 @@ demo: setup ## Watch a campaign dial a town of simulated phones
 up: setup ## Run everything here until Ctrl-C, data in ~/.dialer
 	@exec $(RUN)/dialer up $(ARGS)
 
+PROCESSES := 2
 test: setup ## Run all tests (ARGS="-k busy" for some)
-	@$(RUN)/python -m pytest $(ARGS)
+	@$(RUN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 SEEDS := 1-3
 chaos: setup ## Break the running stack on purpose and judge it (SEEDS=1-30)

@@ -1,3 +1,19 @@
 """Fixtures that every test may ask for live in the ``fixtures_*`` modules."""
 
+from pathlib import Path
+
+import pytest
+
 pytest_plugins = ["tests.fixtures_postgres", "tests.fixtures_stack", "tests.fixtures_temporal"]
+
+#: What takes minutes begins first, so that no process is left alone with it in the end.
+LONG = ("chaos", "e2e", "recovery", "faults", "stack", "model", "docs", "hostile", "replay")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(HERE).parts[0]
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=rank)

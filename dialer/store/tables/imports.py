@@ -34,6 +34,7 @@ class Import(Tenant):
     skipped: Mapped[int] = mapped_column(server_default="0")
     failed: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
