@@ -61,13 +61,13 @@ class TestPostgres:
 
 
 @contextmanager
-def running_postgres(home: Path) -> Iterator[TestPostgres]:
-    """A server of its own in ``home``, with the product's role; gone at the end."""
+def running_postgres(home: Path, *, throw_away: bool = True) -> Iterator[TestPostgres]:
+    """A server of its own in ``home``, with the product's role; gone at the end. ``throw_away`` spares the disk."""
     cluster = Cluster.in_home(home, admin_password=PASSWORD)
     port = free_port()
     log = home / "postgres.log"
     with log.open("wb") as output:
-        server = _start(cluster, port, output.fileno())
+        server = _start(cluster, port, output.fileno(), throw_away)
         try:
             url = cluster.url(port)
             await_answer(url, seconds=30, is_alive=server)
@@ -86,12 +86,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]
         yield server
 
 
-def _start(cluster: Cluster, port: int, log: int) -> "subprocess.Popen[bytes]":
+def _start(cluster: Cluster, port: int, log: int, throw_away: bool) -> "subprocess.Popen[bytes]":
     account = cluster.account
     who = ("-1", "-1") if account is None else (str(account.uid), str(account.gid))
     launcher = [sys.executable, "-I", "-S", str(Path(launch.__file__)), str(int(signal.SIGINT)), str(os.getpid())]
     return subprocess.Popen(
-        [*launcher, *who, "0", *cluster.command(port, throw_away=True)],
+        [*launcher, *who, "0", *cluster.command(port, throw_away=throw_away)],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
