@@ -3,11 +3,12 @@
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
 from api.operations.campaigns import find_campaign
@@ -118,7 +119,7 @@ class _Receiving:
                 session,
                 workspace_id=self._actor.workspace_id,
                 campaign_id=self._campaign_id,
-                filename=_plain_name(filename),
+                filename=plain_name(filename),
                 options={},
                 created_by=self._actor.principal,
             )
@@ -137,9 +138,7 @@ async def upload_prospects(
     Raises NotFound, Conflict for a stopped campaign, Invalid for options, TooLarge, UploadBroken.
     """
     async with services.database.transaction(actor.workspace_id) as session:
-        campaign = await find_campaign(session, reference)
-    if campaign["status"] == CampaignStatus.STOPPED:
-        raise Conflict("The campaign is stopped.", code="wrong_status", current_status=campaign["status"])
+        campaign = await open_campaign(session, reference)
     receiving = _Receiving(services, actor, campaign["id"])
     try:
         async for part in parts:
@@ -153,6 +152,14 @@ async def upload_prospects(
     return ImportStarted(
         import_id=import_id, workflow_id=workflow_id, trace_url=services.workflows.trace_url(workflow_id)
     )
+
+
+async def open_campaign(session: AsyncSession, reference: str) -> dict[str, Any]:
+    """The campaign, to which people may be added. Raises NotFound; Conflict for a stopped one."""
+    campaign = await find_campaign(session, reference)
+    if campaign["status"] == CampaignStatus.STOPPED:
+        raise Conflict("The campaign is stopped.", code="wrong_status", current_status=campaign["status"])
+    return campaign
 
 
 async def start_import(services: Services, actor: Actor, import_id: UUID, campaign_id: UUID) -> None:
@@ -171,7 +178,12 @@ def _options(fields: dict[str, Any]) -> UploadOptions:
             raise invalid("mapping", "not_json", 'Write a JSON object such as {"phone": "Mobile"}') from None
     if not fields.get("default_region"):
         fields.pop("default_region", None)
-    options = validated(UploadOptions, fields)
+    return checked_options(fields)
+
+
+def checked_options(given: Mapping[str, Any]) -> UploadOptions:
+    """How a file is to be read. Raises Invalid naming the options that are wrong."""
+    options = validated(UploadOptions, given)
     unknown = sorted(set(options.mapping) - set(FIELDS))
     if unknown:
         raise invalid("mapping", "unknown_field", f"Columns can be mapped to: {', '.join(FIELDS)}")
@@ -180,7 +192,7 @@ def _options(fields: dict[str, Any]) -> UploadOptions:
     return options
 
 
-def _plain_name(filename: str) -> str:
+def plain_name(filename: str) -> str:
     """The last part of a path, without what cannot be stored or shown."""
     name = filename.replace("\\", "/").rpartition("/")[2]
     return "".join(sign for sign in name if sign.isprintable())[:200] or "prospects.csv"
