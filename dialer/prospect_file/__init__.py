@@ -10,7 +10,8 @@ chunk's end. Both take any object with ``read(size)`` and hold a few megabytes a
 from dialer.domain.prospect_rows import FIELDS, ProspectRow, RowError
 from dialer.prospect_file.chunks import Chunk, read_chunks
 from dialer.prospect_file.records import ByteStream, Position
-from dialer.prospect_file.shapes import FileRefused, FileShape, ReadOptions, scan
+from dialer.prospect_file.refusals import FileRefused
+from dialer.prospect_file.shapes import FileShape, ReadOptions, scan
 
 __all__ = [
     "FIELDS",

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from dialer.prospect_file.encodings import bytes_of
+
 LINE_LIMIT = 128 * 1024
 """Characters of one line; what is longer is reported and skipped. No field of ``csv`` may be longer either."""
 
@@ -76,7 +78,8 @@ class RecordReader:
 
     def __init__(self, stream: ByteStream, *, encoding: str, delimiter: str, start: Position) -> None:
         """``stream`` stands at ``start.offset``; ``encoding`` has no byte-order mark left to read."""
-        self._wide = encoding.startswith("utf-16")
+        self._unit = bytes_of(encoding)
+        self._wide = self._unit > 1
         self._encoding = encoding
         self._errors = "replace" if self._wide else "surrogateescape"
         self._bytes = _Bytes(stream)
@@ -115,7 +118,7 @@ class RecordReader:
 
     def _size(self, text: str) -> int:
         if text.isascii():
-            return len(text) * 2 if self._wide else len(text)
+            return len(text) * self._unit
         return len(text.encode(self._encoding, "surrogatepass" if self._wide else self._errors))
 
     def _record(self, lines: list[str], width: int, problem: Problem | None = None) -> Record:
@@ -128,7 +131,7 @@ class RecordReader:
         return Record(row=row, text=text, width=width, problem=problem)
 
     def _undecodable(self, text: str) -> bool:
-        # In UTF-16 the decoder writes the replacement character, which a file may hold for itself: no telling.
+        # Wide decoders write the replacement character, which a file may hold for itself: no telling.
         return not self._wide and _UNDECODED.search(text) is not None
 
     def _long_record(self, line: str) -> Record:

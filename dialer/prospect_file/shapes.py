@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import itertools
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dialer.domain.error_files import unprotected
 from dialer.domain.phones import PhoneRefused, parse_phone
 from dialer.domain.prospect_rows import FIELDS
 from dialer.prospect_file.columns import MOST_COLUMNS, recognised
+from dialer.prospect_file.encodings import Survey, bytes_of, marked_encoding, named_encoding
 from dialer.prospect_file.records import ByteStream, Position, Record, RecordReader
+from dialer.prospect_file.refusals import FileRefused
 
 _PIECE = 1 << 20
 _SAMPLE_ROWS = 20
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMED_DELIMITERS = frozenset({*_DELIMITERS, ":", "^", "~", "#"})
-_UNDECODED = re.compile("[\udc80-\udcff]")
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _FOREIGN = (
     (b"PK\x03\x04", "file_is_spreadsheet"),
     (b"\xd0\xcf\x11\xe0", "file_is_spreadsheet"),
@@ -36,27 +31,15 @@ _FOREIGN = (
 )
 
 
-class FileRefused(ValueError):
-    """A file that cannot be imported as it is.
-
-    ``code`` is stable, ``message`` and ``suggestion`` are for people, ``column`` the header in question or None.
-    """
-
-    def __init__(self, code: str, message: str, suggestion: str, column: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.suggestion = suggestion
-        self.column = column
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """What the uploader decides. ``mapping`` is field (``FIELDS``) to header and wins over what headers suggest;
-    ``default_region`` ISO 3166 alpha-2, for numbers without a country."""
+    ``default_region`` ISO 3166 alpha-2, for numbers without a country; ``encoding`` is its usual name, for files
+    without a byte-order mark, and None to have it found out."""
 
     mapping: Mapping[str, str] = field(default_factory=dict[str, str])
     default_region: str | None = None
+    encoding: str | None = None
     chunk_rows: int = 2000
 
 
@@ -82,15 +65,17 @@ def scan(stream: ByteStream, options: ReadOptions) -> FileShape:
     """Read a file once from its first byte, a megabyte at a time, and say what it is. Raises FileRefused."""
     head = _read_piece(stream)
     _refuse_foreign(head)
-    bom, encoding = _marked_encoding(head)
-    survey = _Survey(encoding)
+    bom, encoding = marked_encoding(head)
+    if not bom and options.encoding:
+        encoding = named_encoding(options.encoding)
+    survey = Survey(encoding)
     size = 0
     for piece in itertools.chain([head], iter(lambda: _read_piece(stream), b"")):
         survey.add(piece[len(bom) :] if size == 0 else piece)
         size += len(piece)
     encoding = survey.encoding()
     first = Position(offset=len(bom), row=1)
-    text = head[len(bom) :].decode(encoding, "replace" if encoding.startswith("utf-16") else "surrogateescape")
+    text = head[len(bom) :].decode(encoding, "replace" if bytes_of(encoding) > 1 else "surrogateescape")
     named, skipped = _separator_line(text)
     first = Position(offset=len(bom) + len(skipped.encode(encoding)), row=1)
     delimiter = named or _sniff(text)
@@ -136,7 +121,7 @@ def _read_piece(stream: ByteStream) -> bytes:
 
 def _refuse_foreign(head: bytes) -> None:
     code = next((code for magic, code in _FOREIGN if head.startswith(magic)), None)
-    wide = _marked_encoding(head)[1] in ("utf-16-le", "utf-16-be")
+    wide = bytes_of(marked_encoding(head)[1] or "utf-8") > 1
     controls = sum(count for byte, count in Counter(head[:4096]).items() if byte < 32 and byte not in b"\0\t\n\r\f\x1b")
     if code is None and not wide and controls * 50 > len(head[:4096]):
         code = "file_is_binary"
@@ -146,63 +131,6 @@ def _refuse_foreign(head: bytes) -> None:
         )
     if code:
         raise FileRefused(code, "The file is not text", "Upload a CSV file")
-
-
-def _marked_encoding(head: bytes) -> tuple[bytes, str | None]:
-    """The byte-order mark and what it says; without one, UTF-16 by the zero bytes of its plain letters."""
-    for bom, encoding in _BOMS:
-        if head.startswith(bom):
-            return bom, encoding
-    sample = head[:1024]
-    if sample.count(0) * 3 > len(sample):
-        return b"", "utf-16-le" if sample[1::2].count(0) >= sample[::2].count(0) else "utf-16-be"
-    return b"", None
-
-
-class _Survey:
-    """Counts lines and tells UTF-8 from cp1252 over the whole file: a head of plain letters tells nothing."""
-
-    def __init__(self, known: str | None) -> None:
-        self._known = known
-        wide = (known or "").startswith("utf-16")
-        self._decoder = codecs.getincrementaldecoder(known or "utf-8")("replace" if wide else "surrogateescape")
-        self._wide = wide
-        self._undecodable = 0
-        self._foreign = 0
-        self._quoted = False
-        self._line_feeds = 0
-        self._returns = 0
-        self._last = b""
-
-    def add(self, piece: bytes) -> None:
-        if self._wide:
-            piece = self._decoder.decode(piece).encode("utf-8", "replace")
-        elif not piece.isascii() or self._decoder.getstate()[0]:
-            text = self._decoder.decode(piece)
-            self._judge(text)
-        parts = piece.split(b'"')
-        for part in parts[int(self._quoted) :: 2]:
-            self._line_feeds += part.count(b"\n")
-            self._returns += part.count(b"\r")
-        self._quoted ^= len(parts) % 2 == 0
-        self._last = piece[-1:] or self._last
-
-    def _judge(self, text: str) -> None:
-        bad = sum(1 for _ in _UNDECODED.finditer(text))
-        self._undecodable += bad
-        self._foreign += len(text) - len(text.encode("ascii", "ignore")) - bad
-
-    def encoding(self) -> str:
-        """To be asked once, behind the last piece."""
-        if self._known:
-            return self._known
-        self._judge(self._decoder.decode(b"", True))
-        return "utf-8" if self._foreign >= 10 * self._undecodable else "cp1252"
-
-    @property
-    def lines(self) -> int:
-        ends = self._line_feeds or self._returns
-        return ends + (1 if self._last and self._last not in b"\r\n" else 0)
 
 
 # -- delimiter -------------------------------------------------------------------------------------------------------
@@ -249,7 +177,8 @@ def _headers(header: Record, delimiter: str) -> tuple[str, ...]:
             "Make the first row a short header: one name per column",
         )
     cells = next(csv.reader(io.StringIO(header.text, newline=""), delimiter=delimiter))
-    columns = tuple(cell.replace("\ufeff", "").strip() or f"column_{number}" for number, cell in enumerate(cells, 1))
+    names = (unprotected(cell.replace("\ufeff", "").strip()) for cell in cells)
+    columns = tuple(name or f"column_{number}" for number, name in enumerate(names, 1))
     if any(_looks_like_a_phone(column) for column in columns):
         raise FileRefused(
             "header_missing",

@@ -142,7 +142,9 @@ def test_every_cell_is_read_as_pythons_csv_reads_it(
     writer.writerows([["phone", *names], *([ANN, *row] for row in rows)])
     data = out.getvalue().encode(encoding)
     expected = list(csv.reader(io.StringIO(data.decode(encoding), newline=""), delimiter=delimiter))[1:]
-    shape, chunks = read(data, piece=piece, chunk_rows=chunk)
+    # Random letters are in no language, by which a code page could be recognised.
+    told = encoding if encoding == "cp1252" else None
+    shape, chunks = read(data, piece=piece, chunk_rows=chunk, encoding=told)
     assert shape.columns == ("phone", *names)
     assert [error for chunk in chunks for error in chunk.errors] == []
     found = [row for chunk in chunks for row in chunk.rows]
