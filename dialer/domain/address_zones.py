@@ -1,4 +1,4 @@
-"""Time zones of states and provinces, for the countries that have several zones.
+"""Time zones of states and provinces, for the countries that have several zones, and the short names of zones.
 
 States that a zone border crosses list both sides. Names are in English and compared without accents; a state
 that is missing here is simply not decided by its address.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-_SHORT = MappingProxyType(
+SHORT_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "E": "America/New_York",
         "C": "America/Chicago",
@@ -117,7 +117,7 @@ def _table(text: str) -> Mapping[str, tuple[str, ...]]:
     for entry in text.replace("\n", " ").split(";"):
         names, _, shorts = entry.partition(":")
         code, _, name = names.strip().partition(" ")
-        zones[_fold(code)] = zones[_fold(name)] = tuple(_SHORT[short] for short in shorts.split())
+        zones[_fold(code)] = zones[_fold(name)] = tuple(SHORT_NAMES[short] for short in shorts.split())
     return MappingProxyType(zones)
 
 

@@ -71,7 +71,8 @@ class ProspectRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowError:
     """A bad row. ``column`` is the header as the file has it, None when the whole row is meant; ``value`` at most
-    VALUE_LIMIT characters of what stands there, fit to be stored; ``code`` is stable."""
+    VALUE_LIMIT characters of what stands there, fit to be stored; ``code`` is stable. ``cells`` is the row as it
+    stands in the file, by ``error_files.kept_cells``."""
 
     row: int
     column: str | None
@@ -79,6 +80,7 @@ class RowError:
     code: str
     message: str
     suggestion: str
+    cells: tuple[str, ...] = ()
 
 
 def complaint(*, row: int, column: str | None, value: str, code: str, message: str, suggestion: str) -> RowError:
@@ -131,7 +133,7 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
     try:
         zones = resolve_zones(
             explicit=fields.get("time_zone"),
-            country=country,
+            country=country or _country_of_address(fields, phone, default_region),
             region=fields.get("region"),
             postal_code=fields.get("postal_code"),
             phone=phone.e164,
@@ -149,6 +151,13 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
         zone_source=zones.source,
         priority=_priority(fields.get("priority")),
     )
+
+
+def _country_of_address(fields: Mapping[str, str], phone: Phone, default_region: str | None) -> str | None:
+    """The country that a state or postal code without one is in: the upload's, if the number is of that country too."""
+    if "country" in fields or default_region is None or not ("region" in fields or "postal_code" in fields):
+        return None
+    return phone.region if phone.region == default_region.strip().upper() else None
 
 
 def _phone(fields: Mapping[str, str], region: str | None) -> Phone:

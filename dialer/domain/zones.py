@@ -4,11 +4,11 @@ A prospect is callable only while *every* zone of their set is inside a calling 
 wide only costs opening hours, and one that is too narrow rings somebody at night. Every doubt therefore widens
 the set.
 
-Sources: a zone written in the row; the address; every zone that the number may be in. Numbers are judged by
-the data of ``phonenumbers``, corrected in two ways. Within the North American plan that data narrows some area
-codes by exchange, which is out of date for mobiles: the whole area code counts. Elsewhere it names one zone for
-others that share its winter time only (Paris for Algiers, Adelaide for Darwin): the country's own zones, from
-the IANA table ``zone.tab``, replace or join those.
+Sources: a zone written in the row; the address by its state and postal code; every zone that the number may be in.
+Numbers are judged by the data of ``phonenumbers``, corrected in two ways. Within the North American plan that data
+narrows some area codes by exchange, which is out of date for mobiles: the whole area code counts. Elsewhere it names
+one zone for others that share its winter time only (Paris for Algiers, Adelaide for Darwin): the country's own zones,
+from the IANA table ``zone.tab``, replace or join those.
 
 Nothing here reads the clock. All functions are safe to call from several threads.
 """
@@ -29,6 +29,7 @@ from phonenumbers.tzdata import TIMEZONE_DATA
 
 from dialer.domain.address_zones import zones_of_region
 from dialer.domain.phones import calling_code
+from dialer.domain.postal_zones import zones_of_postal_code
 
 ZoneSource = Literal["explicit", "address", "phone", "none"]
 
@@ -103,19 +104,30 @@ def resolve_zones(
     region: str | None = None,
     postal_code: str | None = None,
     phone: str | None = None,
+    other_phones: Iterable[str] = (),
 ) -> ResolvedZones:
     """The best known zones of a prospect: as written, else by address, else by number.
 
     Args: ``explicit`` an IANA name; ``country`` ISO 3166 alpha-2; ``region`` a state or province; ``phone``
-    E.164. Raises ZoneUnknown when ``explicit`` is given and is no IANA name: a slip must not become a guess.
+    E.164, as ``other_phones`` of the same person: any of them may be where the person is. Raises ZoneUnknown when
+    ``explicit`` is given and is no IANA name: a slip must not become a guess.
     """
     if explicit and explicit.strip():
         return ResolvedZones(zone_set=ZoneSet((canonical_zone(explicit),)), source="explicit")
     if country and (found := zones_for_address(country, region, postal_code)):
         return ResolvedZones(zone_set=found, source="address")
-    if phone and (found := zones_for_phone(phone)):
+    if phone and (found := zones_for_phones((phone, *other_phones))):
         return ResolvedZones(zone_set=found, source="phone")
     return ResolvedZones(zone_set=None, source="none")
+
+
+def zones_for_phones(phones: Iterable[str]) -> ZoneSet | None:
+    """Every zone that one of a person's numbers may be in; None when one of them tells nothing."""
+    found = [zones_for_phone(phone) for phone in phones]
+    if len(found) == 1:
+        return found[0]
+    names = [name for zones in found if zones is not None for name in zones.names]
+    return ZoneSet.of(names) if names and None not in found else None
 
 
 def canonical_zone(name: str) -> str:
@@ -130,14 +142,17 @@ def canonical_zone(name: str) -> str:
     return found
 
 
+@lru_cache(maxsize=8192)
 def zones_for_address(country: str, region: str | None, postal_code: str | None = None) -> ZoneSet | None:
-    """Zones of an address: those of the state where its country has several, else the country's one zone.
+    """Zones of an address: those of its state and of its postal code, else the one zone of its country.
 
-    Args: ``country`` ISO 3166 alpha-2; ``region`` a state's code or English name. ``postal_code`` decides
-    nothing yet. None when the address does not decide it.
+    Args: ``country`` ISO 3166 alpha-2; ``region`` a state's code or English name. State and postal code narrow each
+    other where they agree, and where they contradict each other both count. None when the address does not decide it.
     """
     code = country.strip().upper()
-    if region and (names := zones_of_region(code, region)):
+    state = frozenset((region and zones_of_region(code, region)) or ())
+    area = frozenset((postal_code and zones_of_postal_code(code, postal_code)) or ())
+    if names := state & area or state | area:
         return ZoneSet.of(names)
     own = _distinct(_zones_by_country().get(code, ()))
     return ZoneSet(own) if len(own) == 1 else None

@@ -5,6 +5,8 @@ import zoneinfo
 import phonenumbers
 import pytest
 
+from dialer.domain.postal_zones import zones_of_postal_code
+from dialer.domain.prospect_rows import ProspectRow, ProspectText, read_prospect
 from dialer.domain.zones import (
     ZoneSet,
     ZoneUnknown,
@@ -118,6 +120,127 @@ def test_an_address_has_the_zones_of_its_state_or_of_a_country_with_one_zone(cou
 @pytest.mark.parametrize(("country", "region"), [("US", None), ("US", "Atlantis"), ("CN", ""), ("XX", "NV")])
 def test_an_address_that_does_not_decide_has_no_zones(country, region):
     assert zones_for_address(country, region) is None
+
+
+@pytest.mark.parametrize(
+    ("country", "postal_code", "key"),
+    [
+        ("US", "10001", "America/New_York"),
+        ("US", "02138-1234", "America/New_York"),
+        ("US", "73301", "America/Chicago"),
+        ("US", " 8 9 1 0 1 ", "America/Los_Angeles"),
+        ("US", "32456", "America/Chicago|America/New_York"),
+        ("US", "83549", "America/Denver|America/Los_Angeles"),
+        ("US", "96813", "Pacific/Honolulu"),
+        ("US", "96799", "Pacific/Pago_Pago"),
+        ("US", "00601", "America/Puerto_Rico"),
+        ("us", "99546", "America/Adak|America/Anchorage"),
+        ("CA", "k1a 0b1", "America/Toronto"),
+        ("CA", "M5V", "America/Toronto"),
+        ("CA", "V6B 1A1", "America/Vancouver"),
+        ("CA", "A0P 1C0", "America/Halifax|America/St_Johns"),
+        ("AU", "3000", "Australia/Sydney"),
+        ("AU", "4000", "Australia/Brisbane"),
+        ("AU", "2880", "Australia/Adelaide|Australia/Sydney"),
+        ("BR", "01310-100", "America/Sao_Paulo"),
+        ("BR", "69020-000", "America/Manaus"),
+        ("MX", "77500", "America/Cancun"),
+        ("RU", "690000", "Asia/Vladivostok"),
+        ("ID", "80361", "Asia/Makassar"),
+        ("ES", "35001", "Atlantic/Canary"),
+        ("ES", "28001", "Europe/Madrid"),
+        ("PT", "9500-321", "Atlantic/Azores"),
+        ("PT", "9000", "Atlantic/Madeira"),
+        ("FR", "75001", "Europe/Paris"),
+        ("FR", "97400", "Indian/Reunion"),
+        ("CL", "6200000", "America/Punta_Arenas"),
+        ("IT", "00100", "Europe/Rome"),
+    ],
+)
+def test_a_postal_code_tells_the_zones_of_its_area(country, postal_code, key):
+    assert zones_for_address(country, None, postal_code).key == key
+
+
+@pytest.mark.parametrize(
+    ("country", "written", "meant"),
+    [
+        ("US", "2138", "02138"),
+        ("US", "21381234", "02138"),
+        ("US", "2138.0", "02138"),
+        ("AU", "800", "0800"),
+        ("BR", "1310100", "01310-100"),
+        ("MX", "1000", "01000"),
+        ("ES", "8001", "08001"),
+    ],
+)
+def test_a_zero_that_a_spreadsheet_dropped_is_put_back(country, written, meant):
+    assert zones_for_address(country, None, written) == zones_for_address(country, None, meant) is not None
+
+
+@pytest.mark.parametrize(
+    ("country", "postal_code"),
+    [
+        ("US", "09012"),
+        ("US", "34001"),
+        ("US", "601"),
+        ("US", "K1A 0B1"),
+        ("CA", "10001"),
+        ("AU", "10001"),
+        ("CA", "2138"),
+    ],
+)
+def test_military_mail_and_codes_of_another_form_decide_nothing(country, postal_code):
+    assert zones_for_address(country, None, postal_code) is None
+
+
+@pytest.mark.parametrize(
+    ("region", "postal_code", "key"),
+    [
+        ("NV", "89101", "America/Los_Angeles"),
+        ("NV", "09012", "America/Denver|America/Los_Angeles"),
+        ("Atlantis", "89101", "America/Los_Angeles"),
+        ("NY", "90001", "America/Los_Angeles|America/New_York"),
+    ],
+)
+def test_state_and_postal_code_narrow_each_other_and_both_count_where_they_disagree(region, postal_code, key):
+    assert zones_for_address("US", region, postal_code).key == key
+
+
+def test_every_postal_code_of_a_country_in_several_zones_has_zones_that_exist():
+    for country, digits in {"US": 5, "AU": 4, "ES": 5, "MX": 5, "ID": 5, "FR": 5, "NZ": 4}.items():
+        for code in range(0, 10**digits, 7):
+            zones = zones_of_postal_code(country, f"{code:0{digits}}")
+            for name in zones or ():
+                assert canonical_zone(name) == name
+
+
+def test_states_and_postal_codes_agree_on_where_a_state_is():
+    known = {"CA": "90001", "NY": "10001", "TX": "75001", "AZ": "85001", "HI": "96801", "OH": "43001", "WA": "98001"}
+    for state, postal_code in known.items():
+        assert set(zones_of_postal_code("US", postal_code)) <= set(zones_for_address("US", state).names)
+
+
+@pytest.mark.parametrize(
+    ("fields", "region", "zones", "source"),
+    [
+        # The upload says where its numbers are from, and this one is from there.
+        ({"phone": "(212) 555-0123", "postal_code": "90001"}, "US", "America/Los_Angeles", "address"),
+        ({"phone": "(212) 555-0123", "region": "CA"}, "US", "America/Los_Angeles", "address"),
+        ({"phone": "+12125550123", "region": "CA", "country": "US"}, None, "America/Los_Angeles", "address"),
+        # A number from abroad: its address may be abroad too.
+        ({"phone": "+442079460123", "postal_code": "90001"}, "US", "Europe/London", "phone"),
+        ({"phone": "+14165550123", "region": "CA"}, "US", "America/Toronto", "phone"),
+        # Nothing says which country's code this is.
+        ({"phone": "+12125550123", "postal_code": "90001"}, None, "America/New_York", "phone"),
+        # A country that we cannot read is not replaced by another.
+        ({"phone": "+12125550123", "postal_code": "90001", "country": "Elbonia"}, "US", "America/New_York", "phone"),
+        ({"phone": "+12125550123", "postal_code": "n/a"}, "US", "America/New_York", "phone"),
+    ],
+)
+def test_an_address_without_a_country_counts_only_beside_a_number_of_the_uploads_country(fields, region, zones, source):
+    row = read_prospect(ProspectText(row=2, fields=fields, variables={}, columns={}), default_region=region)
+    assert isinstance(row, ProspectRow)
+    assert (row.zone_set, row.zone_source) == (zones, source)
 
 
 def test_every_state_in_the_tables_names_zones_that_exist():
