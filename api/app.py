@@ -29,11 +29,13 @@ from api.routes import (
     campaign_figures,
     campaigns,
     carriers,
+    exports,
     health,
     imports,
     numbers,
     prospects,
     suppressions,
+    upload_sessions,
     workspace,
 )
 from dialer.carrier_accounts import CarrierAccounts
@@ -81,7 +83,10 @@ def create_app(services: Services) -> FastAPI:
         campaign_figures.public,
         imports.streams,
         imports.router,
+        upload_sessions.streams,
+        upload_sessions.router,
         prospects.router,
+        exports.router,
         calls.router,
         suppressions.router,
     ):

@@ -82,7 +82,7 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive, headers: Headers) -> None:
         path: str = scope["path"]
-        self._is_upload = path.endswith(":upload")
+        self._is_upload = path.endswith((":upload", "/upload"))
         is_callback = path.startswith(CALLBACKS)
         self._limit = MAX_UPLOAD if self._is_upload else MAX_CALLBACK if is_callback else MAX_BODY
         self._seconds = CALLBACK_S if is_callback else BODY_S

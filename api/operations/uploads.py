@@ -16,13 +16,12 @@ from api.operations.errors import Conflict, TooLarge, invalid
 from api.operations.services import Services
 from api.operations.validation import validated
 from api.schemas.prospects import ImportStarted, UploadOptions
+from api.schemas.uploads import MAX_FILE
 from dialer.domain.actors import Actor
 from dialer.domain.prospect_rows import FIELDS
 from dialer.domain.states import CampaignStatus
 from dialer.store import imports, prospect_reads
 from workflows.starts import import_workflow_id
-
-MAX_FILE = 1 << 30
 
 log = logging.getLogger(__name__)
 

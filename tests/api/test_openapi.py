@@ -27,6 +27,8 @@ POST /api/v1/campaigns/{}/resume /api/v1/campaigns/{}/stop
 GET /api/v1/campaigns/{}/status /api/v1/campaigns/{}/stats /api/v1/campaigns/{}/results
 POST /api/v1/campaigns/{}/prospects:upload /api/v1/campaigns/{}/prospects:upsert
 GET,POST /api/v1/campaigns/{}/prospects
+POST /api/v1/campaigns/{}/imports
+GET,HEAD,PATCH /api/v1/imports/{}/upload
 GET /api/v1/imports /api/v1/imports/{}/errors
 GET,DELETE /api/v1/imports/{}
 POST /api/v1/imports/{}/retry
