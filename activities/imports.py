@@ -146,7 +146,13 @@ class ImportActivities:
         try:
             while (read := await asyncio.shield(reading)) is not None:
                 reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-                yield Chunk(start=_place(read.start), end=_place(read.end), rows=read.rows, errors=read.errors)
+                yield Chunk(
+                    start=_place(read.start),
+                    end=_place(read.end),
+                    rows=read.rows,
+                    errors=read.errors,
+                    cells=read.cells,
+                )
         finally:
             # A thread cannot be interrupted, so its stream is closed once it is out of it.
             await asyncio.wait([reading])

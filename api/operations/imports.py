@@ -19,14 +19,13 @@ from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
 from api.schemas.prospects import ImportErrorOut, ImportOut, ImportStarted
 from dialer.domain.actors import Actor
+from dialer.domain.error_files import ErrorFile
 from dialer.domain.states import ImportStatus
-from dialer.store import imports, pages, prospect_reads
+from dialer.store import import_errors, imports, pages, prospect_reads
 from workflows.starts import import_workflow_id
 
 _CSV_PAGE = 1000
-_COLUMNS = ("row", "column", "value", "code", "message", "suggestion")
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 async def list_imports(
@@ -57,32 +56,39 @@ async def read_import(services: Services, actor: Actor, import_id: UUID) -> Impo
 
 
 async def list_errors(
-    services: Services, actor: Actor, import_id: UUID, *, limit: int = 20, cursor: str | None = None
+    services: Services, actor: Actor, import_id: UUID, *, limit: int = 20, cursor: str | None = None, skipped: bool
 ) -> Page[ImportErrorOut]:
-    """The bad rows in the order of the file."""
+    """The bad rows in the order of the file; with ``skipped`` the first repeated ones among them."""
     after = 0 if cursor is None else _opened(cursor)
     async with services.database.transaction(actor.workspace_id) as session:
         await _found(session, import_id)
-        rows = await prospect_reads.import_errors(session, import_id, after, limit + 1)
+        rows = await import_errors.list_errors(session, import_id, after, limit + 1, skipped=skipped)
     items = [ImportErrorOut.model_validate(row) for row in rows[:limit]]
     return Page(items=items, next_cursor=_closed(items[-1].row) if len(rows) > limit else None)
 
 
-async def errors_as_csv(services: Services, actor: Actor, import_id: UUID) -> AsyncIterator[bytes]:
-    """The bad rows as a file, a thousand at a time. Raises NotFound before anything is given."""
+async def errors_as_csv(services: Services, actor: Actor, import_id: UUID, *, skipped: bool) -> AsyncIterator[bytes]:
+    """The bad rows as a file to correct and upload again, a thousand at a time.
+
+    Raises NotFound before anything is given.
+    """
     async with services.database.transaction(actor.workspace_id) as session:
-        await _found(session, import_id)
-    return _csv(services, actor, import_id)
+        shape: Mapping[str, Any] = (await _found(session, import_id))["shape"] or {}
+    file = ErrorFile(shape.get("columns", ()), shape.get("delimiter"))
+    return _csv(services, actor, import_id, file, skipped)
 
 
-async def _csv(services: Services, actor: Actor, import_id: UUID) -> AsyncIterator[bytes]:
-    yield _lines([dict(zip(_COLUMNS, _COLUMNS, strict=True))])
+async def _csv(
+    services: Services, actor: Actor, import_id: UUID, file: ErrorFile, skipped: bool
+) -> AsyncIterator[bytes]:
+    # Excel reads UTF-8 as such only behind its mark.
+    yield _BYTE_ORDER_MARK + _lines(file, [file.header()])
     after = 0
     while True:
         async with services.database.transaction(actor.workspace_id) as session:
-            rows = await prospect_reads.import_errors(session, import_id, after, _CSV_PAGE)
+            rows = await import_errors.list_errors(session, import_id, after, _CSV_PAGE, skipped=skipped)
         if rows:
-            yield _lines(rows)
+            yield _lines(file, [file.row(row) for row in rows])
         if len(rows) < _CSV_PAGE:
             return
         after = rows[-1]["row"]
@@ -149,15 +155,10 @@ def _conflict(error: imports.ImportConflict) -> Conflict:
     return Conflict(f"The import is {error.current_status}.", code=error.code, current_status=error.current_status)
 
 
-def _lines(rows: list[dict[str, Any]]) -> bytes:
+def _lines(file: ErrorFile, rows: list[list[str]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows([[_cell(row[name]) for name in _COLUMNS] for row in rows])
+    csv.writer(text, delimiter=file.delimiter).writerows(rows)
     return text.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _closed(row: int) -> str:

@@ -1,10 +1,11 @@
 """``/campaigns/{id}/prospects:upload`` and ``/imports``."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import Field
 
 from api.deps import (
     IDEMPOTENT,
@@ -57,6 +58,12 @@ class ImportQuery(PageQuery, ListFilters):
     campaign_id: UUID | None = None
 
 
+class ErrorsQuery(CursorQuery):
+    include: Literal["skipped"] | None = Field(
+        default=None, description="`skipped`: also the first 1,000 rows that were skipped as `duplicate`"
+    )
+
+
 @streams.post(
     "/campaigns/{campaign}/prospects:upload",
     status_code=202,
@@ -107,17 +114,23 @@ async def read_import(services: ServicesDep, actor: Reader, import_id: str) -> I
     responses={**responses(404), 200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
 async def list_errors(
-    request: Request, services: ServicesDep, actor: Reader, import_id: str, query: Annotated[CursorQuery, Query()]
+    request: Request, services: ServicesDep, actor: Reader, import_id: str, query: Annotated[ErrorsQuery, Query()]
 ) -> Any:
-    """JSON, or with `Accept: text/csv` the whole list as a file."""
+    """JSON, or with `Accept: text/csv` a file to correct and upload again.
+
+    That file has the columns of the uploaded one with each bad row's own cells, and behind them what is wrong in
+    columns named `import_…`, which a later upload ignores. Where a row itself was broken (too few or too many fields,
+    an open quote) the row fails again until its cell `import_extra` is empty.
+    """
     found = as_id(import_id, "import")
+    skipped = query.include == "skipped"
     if "text/csv" in request.headers.get("accept", ""):
-        lines = await imports.errors_as_csv(services, actor, found)
+        lines = await imports.errors_as_csv(services, actor, found, skipped=skipped)
         name = f"import-{found}-errors.csv"
         return StreamingResponse(
             lines, media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
         )
-    return await imports.list_errors(services, actor, found, limit=query.limit, cursor=query.cursor)
+    return await imports.list_errors(services, actor, found, limit=query.limit, cursor=query.cursor, skipped=skipped)
 
 
 @router.post(

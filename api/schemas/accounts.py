@@ -4,13 +4,25 @@ import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from api.schemas.base import Document, Metadata, Moment, Name, Owned, Patch, Phone, Rate, View, Whole
+from dialer.domain.countries import is_region
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 Slug = Annotated[str, Field(pattern=f"^{SLUG.pattern}$", max_length=64, examples=["spring-sale"])]
-Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 alpha-2", examples=["US"])]
+
+
+def _real(region: str) -> str:
+    if not is_region(region):
+        raise PydanticCustomError("unknown_region", "There are no phone numbers in such a country")
+    return region
+
+
+Region = Annotated[
+    str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 alpha-2", examples=["US"]), AfterValidator(_real)
+]
 
 
 class WorkspacePatch(Patch):

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError, to_json
 
+from api.schemas.accounts import Region
 from api.schemas.base import Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.campaign_rules import Zone
 from dialer.domain.prospect_rows import EXTERNAL_ID_LIMIT, NAME_LIMIT, PRIORITY_LIMIT, VARIABLES_LIMIT
@@ -154,7 +155,7 @@ class UploadOptions(Document):
     """The fields beside the file."""
 
     mapping: dict[str, str] = Field(default_factory=dict[str, str])
-    default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    default_region: Region | None = None
     on_duplicate: Literal["skip", "update"] = "skip"
     dry_run: bool = False
 

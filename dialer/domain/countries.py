@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
+import phonenumbers
+
 # Spellings that the English names of the IANA table iso3166.tab do not hold: three letters, short and own names.
 _ALSO = """
 US usa unitedstatesofamerica america estadosunidos etatsunis statiuniti vereinigtestaaten; GB uk gbr england scotland
@@ -24,6 +26,11 @@ RU rus russianfederation; TR tur turkiye; UA ukr; IL isr; GR grc; HU hun; RO rou
 def country_code(text: str) -> str | None:
     """``DE`` for ``de``, ``Germany``, ``DEU`` or ``Deutschland``; None when it is no country that we know."""
     return _names().get(_fold(text))
+
+
+def is_region(code: str) -> bool:
+    """True for the ISO 3166 alpha-2 code of a country or territory that has phone numbers."""
+    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 @cache

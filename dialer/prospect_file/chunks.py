@@ -6,9 +6,11 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from dialer.domain.error_files import CELLS_LIMIT, CODE_COLUMN, EXTRA_COLUMN, is_added, kept_cells
+from dialer.domain.formulas import unguarded
 from dialer.domain.prospect_rows import (
     SPOKEN_FIELDS,
     ProspectRow,
@@ -34,6 +36,10 @@ _COMPLAINTS = MappingProxyType(
             "The row has more fields than the header",
             "Put quotes around values that contain the delimiter",
         ),
+        "row_not_corrected": (
+            "The row comes from a file of errors and is not marked as corrected",
+            "Empty import_extra",
+        ),
     }
 )
 
@@ -42,13 +48,15 @@ _COMPLAINTS = MappingProxyType(
 class Chunk:
     """Some rows that follow each other. Every row read is in ``rows`` or in ``errors``, never in both.
 
-    Reading the file again from ``start`` gives the same chunk again; ``end`` is where the next one starts.
+    Reading the file again from ``start`` gives the same chunk again; ``end`` is where the next one starts. ``cells``
+    has the good rows as they stand in the file, by number, for who finds something wrong with one of them later.
     """
 
     rows: tuple[ProspectRow, ...]
     errors: tuple[RowError, ...]
     start: Position
     end: Position
+    cells: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
 
     @property
     def rows_read(self) -> int:
@@ -81,13 +89,21 @@ def read_chunks(
                 good.append(fitted)
         tables = _table([record.text for record in good], shape.delimiter, len(shape.columns))
         for record, cells in zip(good, tables, strict=True):
-            judged.append(read_prospect(columns.text(record.row, cells), default_region=options.default_region))
+            judged.append(_judged(record, cells, columns, options.default_region))
         yield Chunk(
             rows=tuple(row for row in judged if isinstance(row, ProspectRow)),
             errors=tuple(sorted((row for row in judged if isinstance(row, RowError)), key=lambda error: error.row)),
             start=begin,
             end=reader.position,
+            cells={record.row: cells for record, cells in zip(good, tables, strict=True)},
         )
+
+
+def _judged(record: Record, cells: Sequence[str], columns: _Columns, region: str | None) -> ProspectRow | RowError:
+    if code := columns.still_broken(cells):
+        return _complain(record, code, cells)
+    judged = read_prospect(columns.text(record.row, cells), default_region=region)
+    return replace(judged, cells=kept_cells(cells)) if isinstance(judged, RowError) else judged
 
 
 def _batch(records: Iterator[Record], most: int) -> Iterator[Record]:
@@ -124,24 +140,33 @@ def _table(texts: Sequence[str], delimiter: str, width: int) -> list[list[str]]:
 
 def _fitted(record: Record, width: int, delimiter: str) -> Record | RowError:
     """The record with exactly as many fields as the header, or what is wrong with it."""
-    if record.problem is not None:
-        return _complain(record, record.problem)
-    if record.width == width:
+    if record.problem is None and record.width == width:
         return record
+    cells = _cells_of(record.text, delimiter)
+    if record.problem is not None:
+        return _complain(record, record.problem, cells)
     if record.width < width:
-        return _complain(record, "row_too_few_fields")
-    cells = next(csv.reader(io.StringIO(record.text, newline=""), delimiter=delimiter))
+        return _complain(record, "row_too_few_fields", cells)
     if any(cell.strip() for cell in cells[width:]):
-        return _complain(record, "row_too_many_fields")
+        return _complain(record, "row_too_many_fields", cells)
     # Delimiters at the end of a row add empty fields only, and some programs write one on every row.
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells[:width])
     return Record(row=record.row, text=text.getvalue(), width=width)
 
 
-def _complain(record: Record, code: str) -> RowError:
+def _cells_of(text: str, delimiter: str) -> list[str]:
+    """The fields of a row that may be broken, as well as they can be told; none of an overlong one."""
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), list[str]())
+    except csv.Error:
+        return [] if len(text) > CELLS_LIMIT else text.split(delimiter)
+
+
+def _complain(record: Record, code: str, cells: Sequence[str]) -> RowError:
     message, suggestion = _COMPLAINTS[code]
-    return complaint(row=record.row, column=None, value=record.text, code=code, message=message, suggestion=suggestion)
+    found = complaint(row=record.row, column=None, value=record.text, code=code, message=message, suggestion=suggestion)
+    return replace(found, cells=kept_cells(cells))
 
 
 class _Columns:
@@ -152,7 +177,19 @@ class _Columns:
         place = {header: index for index, header in enumerate(shape.columns)}
         self._fields = [(field, place[header]) for field, header in shape.mapping.items()]
         taken = {header for field, header in shape.mapping.items() if field not in SPOKEN_FIELDS}
-        self._variables = [(header, index) for header, index in place.items() if header not in taken]
+        self._variables = [
+            (header, index) for header, index in place.items() if header not in taken and not is_added(header)
+        ]
+        added = {header.casefold(): index for header, index in place.items() if is_added(header)}
+        self._extra = added.get(EXTRA_COLUMN)
+        self._code = added.get(CODE_COLUMN)
+
+    def still_broken(self, cells: Sequence[str]) -> str | None:
+        """What was wrong with a row that comes from a file of errors, unless it says that the row is mended."""
+        if self._extra is None or not cells[self._extra].strip():
+            return None
+        code = None if self._code is None else cells[self._code].strip()
+        return code if code in _COMPLAINTS else "row_not_corrected"
 
     def text(self, row: int, cells: Sequence[str]) -> ProspectText:
         plain = [_cell(cell) for cell in cells]
@@ -166,7 +203,4 @@ class _Columns:
 
 def _cell(cell: str) -> str:
     """A value without the space around it and without the quote that protects spreadsheets from formulas."""
-    cell = cell.strip()
-    if cell.startswith("'") and cell[1:2] in {"=", "+", "-", "@"}:
-        return cell[1:]
-    return cell
+    return unguarded(cell.strip())

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dialer.domain.error_files import unprotected
+from dialer.domain.formulas import unguarded
 from dialer.domain.phones import PhoneRefused, parse_phone
 from dialer.domain.prospect_rows import FIELDS
 from dialer.prospect_file.columns import MOST_COLUMNS, recognised
@@ -177,7 +177,7 @@ def _headers(header: Record, delimiter: str) -> tuple[str, ...]:
             "Make the first row a short header: one name per column",
         )
     cells = next(csv.reader(io.StringIO(header.text, newline=""), delimiter=delimiter))
-    names = (unprotected(cell.replace("\ufeff", "").strip()) for cell in cells)
+    names = (unguarded(cell.replace("\ufeff", "").strip()) for cell in cells)
     columns = tuple(name or f"column_{number}" for number, name in enumerate(names, 1))
     if any(_looks_like_a_phone(column) for column in columns):
         raise FileRefused(

@@ -5,21 +5,22 @@ chunk begins. So a chunk that is written again, by a retry or by a worker that w
 counts once.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.prospect_matching import DEFAULT_PRIORITY
-from dialer.domain.prospect_rows import ProspectRow, RowError, complaint
+from dialer.domain.prospect_rows import ProspectRow, RowError
 from dialer.domain.states import ImportStatus
 from dialer.store.database import one, rows
+from dialer.store.import_errors import REPEATS_KEPT, insert_errors, repeated_rows, row_errors
 from dialer.store.imports import ImportConflict, ImportRecord, import_record
 from dialer.store.locks import share_campaign
-from dialer.store.prospect_writes import NewProspect, OnDuplicate, RowProblem, write_prospects
+from dialer.store.prospect_writes import NewProspect, OnDuplicate, Written, write_prospects
 
 
 class ChunkOutOfOrder(Exception):
@@ -36,12 +37,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Rows that follow each other in a file, good and bad, and the places around them."""
+    """Rows that follow each other in a file, good and bad, and the places around them; ``cells`` has the good rows
+    as they stand in the file, by number."""
 
     start: Place
     end: Place
     rows: Sequence[ProspectRow]
     errors: Sequence[RowError]
+    cells: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +78,9 @@ async def record_chunk(session: AsyncSession, record: ImportRecord, chunk: Chunk
         created_by=record.created_by,
     )
     headers = cast("Mapping[str, str]", (found.shape or {}).get("mapping", {}))
-    errors = [*chunk.errors, *(_row_error(chunk.rows[each.index], each, headers) for each in written.problems)]
-    await _insert_errors(session, record, errors)
+    errors = [*chunk.errors, *row_errors(chunk.rows, chunk.cells, written.problems, headers)]
+    repeats = await _repeats(session, found, chunk, written)
+    await insert_errors(session, record, [*errors, *repeated_rows(chunk.rows, chunk.cells, repeats, headers)])
     sql = """
         UPDATE imports SET rows_read = rows_read + :created + :updated + :skipped + :failed,
             created = created + :created, updated = updated + :updated, skipped = skipped + :skipped,
@@ -109,25 +113,13 @@ def _prospect(row: ProspectRow) -> NewProspect:
     )
 
 
-def _row_error(row: ProspectRow, problem: RowProblem, headers: Mapping[str, str]) -> RowError:
-    values = {"phone": row.phone, "external_id": row.external_id or ""}
-    return complaint(
-        row=row.row,
-        column=headers.get(problem.column),
-        value=values.get(problem.column, ""),
-        code=problem.code,
-        message=problem.message,
-        suggestion=problem.suggestion,
-    )
-
-
-async def _insert_errors(session: AsyncSession, record: ImportRecord, errors: Sequence[RowError]) -> None:
-    if not errors:
-        return
-    sql = """
-        INSERT INTO import_errors (workspace_id, import_id, row, "column", value, code, message, suggestion)
-        SELECT :workspace, :id, v.row, v."column", v.value, v.code, v.message, v.suggestion
-        FROM json_to_recordset(CAST(:errors AS json)) AS v(row bigint, "column" text, value text, code text,
-            message text, suggestion text)"""
-    given = json.dumps([asdict(each) for each in errors])
-    await session.execute(text(sql), {"workspace": record.workspace_id, "id": record.id, "errors": given})
+async def _repeats(session: AsyncSession, found: Row[Any], chunk: Chunk, written: Written) -> dict[int, int | UUID]:
+    """The first skipped rows of the file, by their index: which of its rows was first, or which prospect."""
+    listed = sorted(written.repeats)[: max(0, REPEATS_KEPT - found.skipped)]
+    if not listed:
+        return {}
+    sql = """SELECT id, import_row FROM prospects
+             WHERE import_id = :id AND id = ANY(CAST(:ids AS uuid[])) AND import_row IS NOT NULL"""
+    ids = list({written.ids[index] for index in listed})
+    first_rows = {each.id: each.import_row for each in await rows(session, sql, {"id": found.id, "ids": ids})}
+    return {index: first_rows.get(written.ids[index], written.ids[index]) for index in listed}

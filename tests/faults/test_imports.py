@@ -75,7 +75,9 @@ class Imports:
             record = await imports.read_import(session, import_id)
             tallies = await wrong_tallies(session, world.campaign_id)
         people = await world.read("SELECT phone FROM prospects WHERE campaign_id = :c")
-        errors = await world.read("SELECT row FROM import_errors WHERE import_id = :i", i=import_id)
+        errors = await world.read(
+            "SELECT row FROM import_errors WHERE import_id = :i AND code <> 'duplicate'", i=import_id
+        )
         assert record is not None
         seen = (record.status, record.rows_read, record.created, record.failed + record.skipped, record.rows_total)
         checks = (

@@ -128,8 +128,10 @@ async def test_a_chunk_counts_every_row_once(world: World) -> None:
     stored = await record(world, order, chunk(11, 50, row(2, A), row(3, A), bad(4), row(5, B)))
     assert counts(stored) == (4, 2, 0, 1, 1)
     assert (stored.next_offset, stored.next_row) == (50, 50)
-    (error,) = await world.read("SELECT * FROM import_errors")
+    repeated, error = await world.read("SELECT * FROM import_errors ORDER BY row")
     assert (error.row, error.column, error.value, error.code) == (4, "Mobile", "n/a", "phone_missing")
+    assert (repeated.row, repeated.code) == (3, "duplicate")
+    assert "row 2" in repeated.message
     people = await world.read("SELECT import_id, import_row FROM prospects ORDER BY phone")
     assert [(each.import_id, each.import_row) for each in people] == [(order.id, 2), (order.id, 5)]
 

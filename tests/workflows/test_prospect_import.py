@@ -152,8 +152,10 @@ async def test_a_file_becomes_prospects_and_its_campaign_is_woken(
     assert workflows.campaigns == [world.campaign_id]
     record = await stored(world, import_id)
     assert (record.rows_total, record.shape is not None) == (102, True)
-    (error,) = await world.read("SELECT * FROM import_errors")
+    error, repeated = await world.read("SELECT * FROM import_errors ORDER BY row")
     assert (error.row, error.column, error.value) == (102, "Phone", "not a number")
+    assert error.cells == ["not a number", "X"]
+    assert (repeated.row, repeated.code, repeated.cells) == (103, "duplicate", [PHONES[0], "again"])
 
 
 async def test_the_same_file_again_changes_nothing(environment: WorkflowEnvironment, world: World) -> None:
