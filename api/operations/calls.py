@@ -38,8 +38,18 @@ TRACE_DAYS = 30
 async def list_calls(
     services: Services, actor: Actor, filters: CallFilters, request: ListRequest, *, in_flight: bool = False
 ) -> Page[CallOut]:
+    conditions = chosen_calls(filters)
+    if in_flight:
+        conditions = pages.Conditions(parts=[*conditions.parts, call_reads.IN_FLIGHT], parameters=conditions.parameters)
+    async with services.database.transaction(actor.workspace_id) as session:
+        found = await listed(session, call_reads.CALLS, conditions, request)
+    return Page(items=[call_out(services, item) for item in found.items], next_cursor=found.next_cursor)
+
+
+def chosen_calls(filters: CallFilters) -> pages.Conditions:
+    """Which calls a list shows. Raises Invalid for a phone that is none."""
     phone = None if filters.phone is None else _phone("phone", filters.phone, None)
-    conditions = pages.where(
+    return pages.where(
         {
             "campaign": ("t.campaign_id = :campaign", filters.campaign_id),
             "prospect": ("t.prospect_id = :prospect", filters.prospect_id),
@@ -54,11 +64,6 @@ async def list_calls(
             "before": ("coalesce(t.dialed_at, t.created_at) < :before", filters.started_before),
         }
     )
-    if in_flight:
-        conditions = pages.Conditions(parts=[*conditions.parts, call_reads.IN_FLIGHT], parameters=conditions.parameters)
-    async with services.database.transaction(actor.workspace_id) as session:
-        found = await listed(session, call_reads.CALLS, conditions, request)
-    return Page(items=[call_out(services, item) for item in found.items], next_cursor=found.next_cursor)
 
 
 async def read_call(services: Services, actor: Actor, call_id: UUID) -> CallOut:

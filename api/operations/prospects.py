@@ -44,21 +44,33 @@ async def list_prospects(
 ) -> Page[ProspectOut]:
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await find_campaign(session, reference)
-        conditions = pages.where(
-            {
-                **created(filters),
-                "campaign": ("t.campaign_id = :campaign", campaign["id"]),
-                "state": ("t.state = :state", state),
-                "import": ("t.import_id = :import", import_id),
-                "disposition": ("t.last_disposition = :disposition", disposition),
-                "search": (
-                    "(t.name ILIKE :search OR t.phone LIKE :search OR t.external_id ILIKE :search)",
-                    pages.contains(filters.search),
-                ),
-            }
-        )
+        conditions = people_of(campaign["id"], filters, state=state, import_id=import_id, disposition=disposition)
         found = await listed(session, prospect_reads.PROSPECTS, conditions, request)
     return Page(items=[prospect_out(item) for item in found.items], next_cursor=found.next_cursor)
+
+
+def people_of(
+    campaign_id: UUID,
+    filters: ListFilters,
+    *,
+    state: ProspectState | None = None,
+    import_id: UUID | None = None,
+    disposition: str | None = None,
+) -> pages.Conditions:
+    """Which people of a campaign a list shows."""
+    return pages.where(
+        {
+            **created(filters),
+            "campaign": ("t.campaign_id = :campaign", campaign_id),
+            "state": ("t.state = :state", state),
+            "import": ("t.import_id = :import", import_id),
+            "disposition": ("t.last_disposition = :disposition", disposition),
+            "search": (
+                "(t.name ILIKE :search OR t.phone LIKE :search OR t.external_id ILIKE :search)",
+                pages.contains(filters.search),
+            ),
+        }
+    )
 
 
 async def read_prospect(services: Services, actor: Actor, prospect_id: UUID) -> ProspectOut:

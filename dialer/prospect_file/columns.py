@@ -12,6 +12,16 @@ from dialer.domain.prospect_rows import FIELDS
 
 MOST_COLUMNS = 500
 
+OWN_PREFIX = "dialer_"
+"""Columns that begin so are what we tell about somebody in a file that we write. A reader ignores them."""
+
+VARIABLES_COLUMN = "dialer_variables"
+"""The one of them that is read: a JSON object of the variables that no column of a file can hold."""
+
+_LONGEST_NAME = 100
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_FEWEST_DIGITS = 7
+
 # Per field, best first: where a file has both ``phone`` and ``number``, ``phone`` is the number to ring.
 _SYNONYMS = """
 phone: phone phonenumber phoneno phonee164 e164 primaryphone phone1 telephone telephonenumber tel mobilephone mobile
@@ -54,6 +64,25 @@ def recognised(columns: Sequence[str]) -> dict[str, str]:
                 found[field] = folded[synonym]
                 break
     return found
+
+
+def is_ours(header: str) -> bool:
+    """True for a column that tells what the dialer knows: not a field, and no variable."""
+    return header.strip().casefold().startswith(OWN_PREFIX)
+
+
+def may_be_variable(name: str) -> bool:
+    """True for a variable's name that is a header as well: one that a reader takes for this variable."""
+    if not name or len(name) > _LONGEST_NAME or name != name.strip() or _UNFIT.search(name) or is_ours(name):
+        return False
+    # A header with so many digits looks like the phone number of a file that lacks its header.
+    return sum(sign.isdecimal() for sign in name) < _FEWEST_DIGITS
+
+
+def is_part_of_a_name(header: str) -> bool:
+    """True for a column that makes a name where a file has no other: a variable, and a field as well."""
+    folded = fold_header(header)
+    return any(folded in _synonyms()[field] for field in ("first_name", "last_name"))
 
 
 @cache

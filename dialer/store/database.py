@@ -47,6 +47,19 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def snapshot(self, workspace_id: UUID, *, statement_s: int) -> AsyncGenerator[AsyncSession]:
+        """A transaction that sees one workspace as it is now and changes nothing, for reading a great deal of it.
+
+        One statement may take ``statement_s`` seconds. As long as it is open, vacuum keeps what it sees.
+        """
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            sql = """SELECT set_config('dialer.workspace', :scope, true),
+                            set_config('statement_timeout', :timeout, true)"""
+            await session.execute(text(sql), {"scope": str(workspace_id), "timeout": f"{statement_s}s"})
+            yield session
+
+    @asynccontextmanager
     async def _transaction(self, scope: str) -> AsyncGenerator[AsyncSession]:
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             await session.execute(text("SELECT set_config('dialer.workspace', :scope, true)"), {"scope": scope})

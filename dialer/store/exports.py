@@ -1,0 +1,183 @@
+"""Everything that a list shows, row by row, for files: whatever the number of rows, a few hundred are in memory.
+
+A reading goes by ``created_at`` and id, through a server-side cursor, so that a filter is looked through and sorted
+once. It sees the database as it was when it began, for as long as it keeps up: a snapshot that is kept hinders
+vacuum, and rows that change all the time then cost everybody more. After SNAPSHOT_S, or while nobody takes the rows,
+it lets go of snapshot and connection and goes on behind the last row in a new one. So every row is given once, as it
+was at some moment after the beginning, and none that was added after it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.store.database import Database, one, rows
+from dialer.store.pages import Conditions
+
+PAGE_ROWS = 500
+PAGES_AHEAD = 2
+"""Pages that are read before anybody has asked for them."""
+SNAPSHOT_S = 60.0
+PATIENCE_S = 3.0
+"""How long a connection is kept for who does not take the rows."""
+STATEMENT_S = 600
+"""What one statement may take: a filter may have to look through millions of rows for the first that fits."""
+
+_LAST_CALL = """LEFT JOIN LATERAL (
+    SELECT l.id AS call_id, l.number AS call_number, l.state AS call_state, l.from_phone AS "from", l.answered_by,
+        l.dialed_at, l.ringing_at, l.answered_at, l.ended_at, l.talk_seconds, l.detected_language, l.cost,
+        l.recording_url, l.notes
+    FROM calls l WHERE l.prospect_id = t.id AND l.state <> 'deferred' ORDER BY l.created_at DESC, l.id DESC LIMIT 1
+) AS last ON true"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is exported: ``columns`` of ``table``, which goes by ``t``, and of what is joined to each of its rows."""
+
+    columns: str
+    table: str
+    joined: str = ""
+
+
+PROSPECTS = Source(columns="t.*", table="prospects")
+RESULTS = Source(columns="t.*, last.*", table="prospects", joined=_LAST_CALL)
+CALLS = Source(
+    table="calls",
+    joined="LEFT JOIN prospects p ON p.id = t.prospect_id",
+    # A call whose contact is forgotten does not tell the name any more.
+    columns="""t.*, CASE WHEN t.contact_id IS NOT NULL THEN p.external_id END AS external_id,
+        CASE WHEN t.contact_id IS NOT NULL THEN p.name END AS name""",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Which rows. ``until`` is when the reading began; ``after`` the row behind which it goes on."""
+
+    source: Source
+    conditions: Conditions
+    until: datetime
+    after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a snapshot is kept, and how long one for which nobody takes the rows; seconds."""
+
+    snapshot_s: float = SNAPSHOT_S
+    idle_s: float = PATIENCE_S
+
+
+async def moment(session: AsyncSession) -> datetime:
+    """Now, as rows have it."""
+    row = await one(session, "SELECT dialer_now() AS now")
+    assert row is not None
+    return row.now
+
+
+async def how_many(session: AsyncSession, reading: Reading) -> int:
+    """The number of rows, counted to the last."""
+    filtered, parameters = _where(reading)
+    row = await one(session, f"SELECT count(*) AS n FROM {reading.source.table} t WHERE {filtered}", parameters)
+    return 0 if row is None else row.n
+
+
+async def names_of_variables(session: AsyncSession, reading: Reading, limit: int) -> list[str]:
+    """The names of the prospects' variables, those of the most people first."""
+    filtered, parameters = _where(reading)
+    sql = f"""
+        SELECT key FROM {reading.source.table} t, jsonb_object_keys(t.variables) AS key WHERE {filtered}
+        GROUP BY key ORDER BY count(*) DESC, key LIMIT :limit"""
+    return [row.key for row in await rows(session, sql, {**parameters, "limit": limit})]
+
+
+async def pages_of(
+    database: Database, workspace_id: UUID, reading: Reading, patience: Patience | None = None
+) -> AsyncGenerator[list[dict[str, Any]]]:
+    """All rows of a reading, PAGE_ROWS at a time. Whoever stops early closes it, which frees the connection."""
+    pages: asyncio.Queue[list[dict[str, Any]] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(PAGES_AHEAD)
+
+    async def read() -> None:
+        try:
+            await _read(database, workspace_id, reading, patience or Patience(), pages, room)
+        finally:
+            pages.put_nowait(None)
+
+    reader = asyncio.create_task(read())
+    try:
+        while (page := await pages.get()) is not None:
+            yield page
+            room.release()
+        await reader
+    finally:
+        reader.cancel()
+        await asyncio.wait([reader])
+        if not reader.cancelled():
+            reader.exception()  # was raised above, or nobody is left to tell
+
+
+async def _read(
+    database: Database,
+    workspace_id: UUID,
+    reading: Reading,
+    patience: Patience,
+    pages: asyncio.Queue[list[dict[str, Any]] | None],
+    room: asyncio.Semaphore,
+) -> None:
+    """Put page after page into ``pages``, each when there is room for it."""
+    now = asyncio.get_running_loop().time
+    while True:
+        waiting: list[dict[str, Any]] | None = None
+        async with database.snapshot(workspace_id, statement_s=STATEMENT_S) as session:
+            ends = now() + patience.snapshot_s
+            async with aclosing(_pages(session, reading)) as found:
+                async for page in found:
+                    last = page[-1]
+                    reading = replace(reading, after=(last["created_at"], last["id"]))
+                    waiting = None if await _has_room(room, patience.idle_s) else page
+                    if waiting is None:
+                        pages.put_nowait(page)
+                    if waiting is not None or now() > ends:
+                        break
+                else:
+                    return
+        if waiting is not None:
+            await room.acquire()
+            pages.put_nowait(waiting)
+
+
+async def _has_room(room: asyncio.Semaphore, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await room.acquire()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _pages(session: AsyncSession, reading: Reading) -> AsyncGenerator[list[dict[str, Any]]]:
+    filtered, parameters = _where(reading)
+    source = reading.source
+    sql = f"""SELECT {source.columns} FROM {source.table} t {source.joined}
+              WHERE {filtered} ORDER BY t.created_at, t.id"""
+    result = await session.stream(text(sql), parameters, execution_options={"yield_per": PAGE_ROWS})
+    async for part in result.mappings().partitions():
+        yield [dict(row) for row in part]
+
+
+def _where(reading: Reading) -> tuple[str, Mapping[str, Any]]:
+    parts: Sequence[str] = [*reading.conditions.parts, "t.created_at <= :until"]
+    parameters = {**reading.conditions.parameters, "until": reading.until}
+    if reading.after is not None:
+        parts = [*parts, "(t.created_at, t.id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid))"]
+        parameters |= {"after_at": reading.after[0], "after_id": reading.after[1]}
+    return " AND ".join(parts), parameters
