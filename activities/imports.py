@@ -1,13 +1,16 @@
 """Uploaded files to prospects, on the ``bulk`` queue: look through the file, write its rows, finish.
 
 PostgreSQL keeps the place where the import stands, in the same transaction as the rows before it. So every activity
-here may be tried again at any point, by another process, and goes on from there.
+here may be tried again at any point, by another process, and goes on from there. A spreadsheet becomes CSV before any
+of its rows is read, so that the place in it is a place in CSV.
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
+from tempfile import TemporaryFile
 from typing import Any, NoReturn, cast
 from uuid import UUID
 
@@ -23,7 +26,7 @@ from dialer.prospect_file import FileRefused, FileShape, Position, ReadOptions
 from dialer.store import imports
 from dialer.store.database import Database
 from dialer.store.import_chunks import Chunk, Place, Recorded, record_chunk
-from dialer.store.import_files import open_pieces
+from dialer.store.import_files import open_pieces, replace_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
 from dialer.store.prospect_writes import CampaignClosed
 from dialer.store.waking import wake
@@ -78,6 +81,8 @@ class ImportActivities:
                     shape = await asyncio.to_thread(self._scan, ref, options)
                 except FileRefused as refused:
                     await self._fail(ref, refused.code, refused.message, refused.suggestion, refused.column)
+            if shape is None:
+                return _progress(await self._read(ref))
             async with self._database.transaction(UUID(ref.workspace_id)) as session:
                 begun = await imports.begin(
                     session,
@@ -129,11 +134,23 @@ class ImportActivities:
         async with self._database.transaction(UUID(ref.workspace_id)) as session:
             region = await imports.default_region(session, record)
         mapping = cast("dict[str, str] | None", record.options.get("mapping"))
-        return ReadOptions(mapping=mapping or {}, default_region=region, chunk_rows=self._chunk_rows)
+        encoding = cast("str | None", record.options.get("encoding"))
+        return ReadOptions(mapping=mapping or {}, default_region=region, encoding=encoding, chunk_rows=self._chunk_rows)
 
-    def _scan(self, ref: ImportRef, options: ReadOptions) -> FileShape:
+    def _scan(self, ref: ImportRef, options: ReadOptions) -> FileShape | None:
+        """None when the import no longer waits for its scan."""
         with open_pieces(self._database, UUID(ref.workspace_id), UUID(ref.import_id)) as stream:
-            return prospect_file.scan(stream, options)
+            if not prospect_file.is_package(stream.peek(8)):
+                return prospect_file.scan(stream, options)
+            with TemporaryFile() as table:
+                with TemporaryFile() as package:
+                    shutil.copyfileobj(stream, package, 1 << 20)
+                    prospect_file.write_csv(package, table, options.mapping)
+                table.seek(0)
+                if not replace_pieces(self._database, UUID(ref.workspace_id), UUID(ref.import_id), table):
+                    return None
+                table.seek(0)
+                return prospect_file.scan(table, options)
 
     async def _chunks(self, ref: ImportRef, record: ImportRecord, options: ReadOptions) -> AsyncGenerator[Chunk]:
         """The file's chunks, each read in a thread while the one before it is written."""

@@ -4,13 +4,14 @@ One piece is in memory at a time, however large the file.
 """
 
 import io
-from typing import Self
+from typing import BinaryIO, Self
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from dialer.store.database import Database, connection_options
+from dialer.store.imports import PIECE_BYTES
 
 
 class _Pieces(io.RawIOBase):
@@ -58,8 +59,33 @@ def open_pieces(database: Database, workspace_id: UUID, import_id: UUID, offset:
 
     Raises psycopg.OperationalError when PostgreSQL is away, also from reads.
     """
+    return io.BufferedReader(_Pieces(_connect(database, workspace_id), import_id, offset), 1 << 17)
+
+
+def replace_pieces(database: Database, workspace_id: UUID, import_id: UUID, file: BinaryIO) -> bool:
+    """Store the rest of ``file`` instead of the uploaded bytes, all or nothing, before any row of them is read.
+
+    False, and nothing changed, when the import does not run or its file has been looked through: then somebody else
+    was faster. ``size_bytes`` stays what was uploaded. Blocks; raises psycopg.OperationalError.
+    """
+    with _connect(database, workspace_id) as connection, connection.transaction():
+        # A gigabyte takes longer than one statement is otherwise allowed.
+        connection.execute("SET LOCAL statement_timeout = '10min'")
+        sql = "SELECT 1 FROM imports WHERE id = %s AND status = 'running' AND shape IS NULL FOR UPDATE"
+        if connection.execute(sql, (import_id,)).fetchone() is None:
+            return False
+        connection.execute("DELETE FROM import_pieces WHERE import_id = %s", (import_id,))
+        sql = "INSERT INTO import_pieces (workspace_id, import_id, position, data) VALUES (%s, %s, %s, %b)"
+        position = 0
+        while data := file.read(PIECE_BYTES):
+            connection.execute(sql, (workspace_id, import_id, position, data))
+            position += 1
+    return True
+
+
+def _connect(database: Database, workspace_id: UUID) -> psycopg.Connection[TupleRow]:
     connection = psycopg.connect(
         database.url, autocommit=True, connect_timeout=5, options=connection_options(database.clock_offset)
     )
     connection.execute("SELECT set_config('dialer.workspace', %s, false)", (str(workspace_id),))
-    return io.BufferedReader(_Pieces(connection, import_id, offset), 1 << 17)
+    return connection
