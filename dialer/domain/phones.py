@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 from typing import NoReturn
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberType, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 from phonenumbers import shortnumberinfo as short_numbers
+
+from dialer.domain.numbering_plans import begins_as_rewritten, calling_code, dialing_habits, ordinary_region
 
 _MAX_LENGTH = 60
 """Longest text looked at: an E.164 number has 15 digits, and extensions and brackets need little more."""
@@ -25,6 +26,8 @@ _LEAST_LOST = 3
 
 _FEWEST_DIGITS = 7
 _CLEAN = re.compile(r"\+[1-9][0-9]{6,14}")
+_PLAIN = re.compile(r"(?:\+[1-9]|[0-9(])[0-9 ().-]{5,22}[0-9]")
+_PUNCTUATION = MappingProxyType({ord(sign): None for sign in " ().-"})
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _SPREADSHEET_TEXT = re.compile(r'="(.*)"')
 _SCIENTIFIC = re.compile(r"\+?([0-9])(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,2})")
@@ -104,7 +107,7 @@ def parse_phone(raw: str, default_region: str | None) -> Phone:
     Args: ``raw`` as it stands in the file; ``default_region`` ISO 3166 alpha-2, the country of numbers that are
     written without one. Raises PhoneRefused.
     """
-    if _CLEAN.fullmatch(raw) and (phone := _clean_phone(raw)):
+    if phone := _plain_phone(raw, default_region):
         return phone
     text = _undo_spreadsheet(_visible(raw))
     region = (default_region or "").strip().upper() or None
@@ -114,30 +117,38 @@ def parse_phone(raw: str, default_region: str | None) -> Phone:
     return _first_valid(text, region)
 
 
-def _clean_phone(e164: str) -> Phone | None:
-    """The common case at twice the speed of parsing; None leaves the verdict to the parser."""
-    plan = calling_code(e164[1:])
-    if plan is None:
+def _plain_phone(raw: str, default_region: str | None) -> Phone | None:
+    """Numbers without any riddle, at ten times the speed of parsing; None leaves the verdict to the parser."""
+    if _CLEAN.fullmatch(raw):
+        return _international(raw[1:])
+    if not _PLAIN.fullmatch(raw) or _FLOAT.fullmatch(raw):
         return None
-    national = e164[1 + len(plan) :]
-    if _national_prefix(int(plan)).match(national):
-        return None
-    number = PhoneNumber(int(plan), int(national))
-    region = next((each for each in _regions(int(plan)) if phonenumbers.is_valid_number_for_region(number, each)), None)
-    if region is None:
-        return None
-    if _costly(region).fullmatch(national):
-        return None
-    return Phone(e164=e164, extension=None, region=region, inferred=False)
+    digits = raw.translate(_PUNCTUATION)
+    if digits.startswith("+"):
+        return _international(digits[1:])
+    return _national(digits, default_region) if default_region and len(digits) >= _FEWEST_DIGITS else None
 
 
-def calling_code(digits: str) -> str | None:
-    """The country calling code that digits begin with (``1``, ``44``, ``353``); None when there is none."""
-    for length in (1, 2, 3):
-        code = digits[:length]
-        if code.isdecimal() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            return code
-    return None
+def _international(digits: str) -> Phone | None:
+    code = calling_code(digits)
+    if code is None or begins_as_rewritten(code, national := digits[len(code) :]):
+        return None
+    return _existing(code, national)
+
+
+def _national(digits: str, default_region: str) -> Phone | None:
+    habits = dialing_habits(default_region.strip().upper())
+    if habits is None or digits.startswith("00") or habits.exit_code.match(digits):
+        return None
+    if not habits.rewritten.match(digits):
+        return _existing(habits.calling_code, digits)
+    # Only a trunk prefix that is always left out: others stand for an area code, or are part of some numbers.
+    return _existing(habits.calling_code, digits[len(habits.prefix) :]) if habits.prefix else None
+
+
+def _existing(code: str, national: str) -> Phone | None:
+    region = ordinary_region(code, national)
+    return None if region is None else Phone(e164=f"+{code}{national}", extension=None, region=region, inferred=False)
 
 
 def _first_valid(text: str, region: str | None) -> Phone:
@@ -277,33 +288,3 @@ _PARSE_CODES: Mapping[int, str] = MappingProxyType(
         NumberParseException.TOO_LONG: "phone_too_long",
     }
 )
-
-
-# -- patterns of the numbering plans, compiled once ------------------------------------------------------------------
-
-_NEVER = re.compile(r"(?!)")
-
-
-@cache
-def _regions(code: int) -> tuple[str, ...]:
-    """Territories of a calling code in the order in which the parser asks them; services of no country have none."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
-    return tuple(region for region in regions if region in phonenumbers.SUPPORTED_REGIONS)
-
-
-@cache
-def _national_prefix(code: int) -> re.Pattern[str]:
-    """What the parser would strip or rewrite at the start of a national number, and leading zeros."""
-    region = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0]
-    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
-    prefix = metadata.national_prefix_for_parsing if metadata else None
-    return re.compile(rf"0|{prefix}" if prefix else "0")
-
-
-@cache
-def _costly(region: str) -> re.Pattern[str]:
-    """Numbers that may be premium-rate or of shared cost; ``number_type`` then decides."""
-    metadata = PhoneMetadata.metadata_for_region(region)
-    kinds = (metadata.premium_rate, metadata.shared_cost) if metadata else ()
-    patterns = [kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern]
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else _NEVER

@@ -28,7 +28,7 @@ import phonenumbers
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 from dialer.domain.address_zones import zones_of_region
-from dialer.domain.phones import calling_code
+from dialer.domain.numbering_plans import calling_code
 from dialer.domain.postal_zones import zones_of_postal_code
 
 ZoneSource = Literal["explicit", "address", "phone", "none"]

@@ -154,3 +154,32 @@ def test_the_quick_way_for_clean_numbers_agrees_with_the_parser(region, kind, ta
         assert dialable
         assert phone.e164 == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         assert phone.region == (phonenumbers.region_code_for_number(number) or "001")
+
+
+@st.composite
+def spelled(draw: st.DrawFn) -> tuple[str, str | None]:
+    """An example of a country, some of its digits changed, as people there or abroad write it, and a default region."""
+    region = draw(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
+    example = phonenumbers.example_number_for_type(region, draw(st.sampled_from([0, 1, 2, 3, 4, 5, 6])))
+    number = example or phonenumbers.example_number(region)
+    text = phonenumbers.format_number(number, draw(st.sampled_from([0, 1, 2])))
+    tail = draw(st.text(alphabet="0123456789", max_size=4))
+    text = text[: len(text) - len(tail)] + tail
+    head = draw(st.sampled_from(["", "", "", "0", "1", "8", "00", "011", "(", "+"]))
+    sign = draw(st.sampled_from(["", "", " ", "-", ".", "(", ")", "/"]))
+    place = draw(st.integers(0, len(text)))
+    return head + text[:place] + sign + text[place:], draw(st.sampled_from([None, region, region, "US", "IT", "BR"]))
+
+
+def judged(text: str, region: str | None) -> Phone | str:
+    try:
+        return parse_phone(text, region)
+    except PhoneRefused as refused:
+        return refused.code
+
+
+@given(written=spelled())
+def test_the_quick_way_for_plain_numbers_agrees_with_the_careful_one(written):
+    text, region = written
+    # A sign that cannot be seen, which is left out, is enough of a riddle for the careful way.
+    assert judged(text, region) == judged("\u200b" + text, region)
