@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from dialer.domain.countries import country_code
 from dialer.domain.phones import Phone, PhoneRefused, parse_phone
@@ -33,6 +34,9 @@ FIELDS = (
 SPOKEN_FIELDS = frozenset({"first_name", "last_name", "country", "region", "postal_code"})
 """Fields that stay variables as well: nothing else keeps them, and agents speak of them."""
 
+VARIABLES_FIELD = "dialer_variables"
+"""The text of a JSON object of further variables, for those that no column can hold as they are."""
+
 VARIABLES_LIMIT = 16 * 1024
 """Bytes of the variables of one prospect as JSON in UTF-8."""
 
@@ -46,6 +50,7 @@ PRIORITY_LIMIT = 1000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,6}(?:\.0+)?")
 _EXTENSION = re.compile(r"[0-9]{1,9}")
+_DEEPEST = 32
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -62,7 +67,7 @@ class ProspectRow:
     extension: str | None
     external_id: str | None
     name: str | None
-    variables: dict[str, str]
+    variables: dict[str, Any]
     zone_set: str | None
     zone_source: ZoneSource
     priority: int
@@ -91,8 +96,8 @@ def complaint(*, row: int, column: str | None, value: str, code: str, message: s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProspectText:
-    """The text of one row: ``fields`` by the names of FIELDS, ``variables`` by header, ``columns`` the header of
-    each field. Cells are stripped and empty ones left out."""
+    """The text of one row: ``fields`` by the names of FIELDS and VARIABLES_FIELD, ``variables`` by header, ``columns``
+    the header of each field. Cells are stripped and empty ones left out."""
 
     row: int
     fields: Mapping[str, str]
@@ -146,7 +151,7 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
         extension=_extension(fields, phone),
         external_id=_at_most(EXTERNAL_ID_LIMIT, "external_id", fields.get("external_id")),
         name=_name(fields),
-        variables=_variables(text.variables),
+        variables=_variables(text),
         zone_set=zones.zone_set.key if zones.zone_set else None,
         zone_source=zones.source,
         priority=_priority(fields.get("priority")),
@@ -199,12 +204,42 @@ def _priority(value: str | None) -> int:
     return int(float(value))
 
 
-def _variables(variables: Mapping[str, str]) -> dict[str, str]:
-    kept = dict(variables)
+def _variables(text: ProspectText) -> dict[str, Any]:
+    kept = {**text.variables, **_further_variables(text.fields.get(VARIABLES_FIELD))}
+    characters = sum(len(key) + len(value) + 8 for key, value in text.variables.items())
     # At most 6 bytes a character in JSON: most rows need no measuring.
-    if sum(len(key) + len(value) + 8 for key, value in kept.items()) * 6 > VARIABLES_LIMIT:
-        size = len(json.dumps(kept, ensure_ascii=False).encode())
+    if (characters + len(text.fields.get(VARIABLES_FIELD, ""))) * 6 > VARIABLES_LIMIT:
+        size = len(json.dumps(kept, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         if size > VARIABLES_LIMIT:
             message = f"The variables of this row take more than {VARIABLES_LIMIT // 1024} KB"
             raise _Bad(None, "variables_too_large", message, "Shorten long texts or leave out columns")
     return kept
+
+
+def _further_variables(written: str | None) -> dict[str, Any]:
+    if written is None:
+        return {}
+    try:
+        found: Any = json.loads(written)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or _depth(cast("dict[str, Any]", found)) > _DEEPEST:
+        suggestion = 'Write an object such as {"size": 5}, or leave the cell empty'
+        raise _Bad(VARIABLES_FIELD, "variables_not_json", "This is no JSON object of variables", suggestion)
+    return cast("dict[str, Any]", found)
+
+
+def _depth(value: object) -> int:
+    """How deep lists and objects lie in each other. Without recursion, since text from anywhere decides it."""
+    level: list[object] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += cast("dict[str, object]", each).values()
+            elif isinstance(each, list):
+                inner += cast("list[object]", each)
+        level = inner
+    return depth

@@ -13,12 +13,14 @@ from dialer.domain.error_files import CELLS_LIMIT, CODE_COLUMN, EXTRA_COLUMN, is
 from dialer.domain.formulas import unguarded
 from dialer.domain.prospect_rows import (
     SPOKEN_FIELDS,
+    VARIABLES_FIELD,
     ProspectRow,
     ProspectText,
     RowError,
     complaint,
     read_prospect,
 )
+from dialer.prospect_file.columns import VARIABLES_COLUMN, is_ours
 from dialer.prospect_file.records import ByteStream, Position, Record, RecordReader
 from dialer.prospect_file.shapes import FileShape, ReadOptions
 
@@ -128,7 +130,8 @@ def _table(texts: Sequence[str], delimiter: str, width: int) -> list[list[str]]:
         header=None,
         names=list(range(width)),
         index_col=False,
-        dtype=str,
+        # Not ``str``: that type keeps its texts elsewhere where pyarrow is installed, and takes longer to give them.
+        dtype=object,
         keep_default_na=False,
         na_filter=False,
         skip_blank_lines=False,
@@ -177,8 +180,11 @@ class _Columns:
         place = {header: index for index, header in enumerate(shape.columns)}
         self._fields = [(field, place[header]) for field, header in shape.mapping.items()]
         taken = {header for field, header in shape.mapping.items() if field not in SPOKEN_FIELDS}
+        self._fields += [(VARIABLES_FIELD, n) for header, n in place.items() if header.casefold() == VARIABLES_COLUMN]
         self._variables = [
-            (header, index) for header, index in place.items() if header not in taken and not is_added(header)
+            (header, index)
+            for header, index in place.items()
+            if header not in taken and not is_added(header) and not is_ours(header)
         ]
         added = {header.casefold(): index for header, index in place.items() if is_added(header)}
         self._extra = added.get(EXTRA_COLUMN)

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
-from dialer.domain.prospect_rows import FIELDS
+from dialer.domain.prospect_rows import FIELDS, VARIABLES_FIELD
 
 MOST_COLUMNS = 500
 
 OWN_PREFIX = "dialer_"
 """Columns that begin so are what we tell about somebody in a file that we write. A reader ignores them."""
 
-VARIABLES_COLUMN = "dialer_variables"
-"""The one of them that is read: a JSON object of the variables that no column of a file can hold."""
+VARIABLES_COLUMN = VARIABLES_FIELD
+"""The one of them that is read."""
 
 _LONGEST_NAME = 100
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
