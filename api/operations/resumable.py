@@ -23,7 +23,7 @@ MIN_APPEND = 64 * 1024
 
 async def begin_upload(services: Services, actor: Actor, reference: str, given: UploadIn) -> UploadOut:
     """Announce a file. Raises NotFound, Invalid for options, Conflict for a stopped campaign or too many uploads."""
-    options = checked_options(given.model_dump(include={"mapping", "default_region", "on_duplicate", "dry_run"}))
+    options = checked_options(given.model_dump(exclude={"filename", "size_bytes"}))
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await open_campaign(session, reference)
         if await store.count_open(session) >= MAX_OPEN:

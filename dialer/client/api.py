@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, cast
 
 import httpx
 
@@ -17,10 +17,12 @@ class NoStack(Exception):
 
 
 class ApiProblem(Exception):
-    """The API refused; the message is its problem document for a person."""
+    """The API refused; the message is its problem document for a person, ``document`` the same for a program."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.status = answer.status_code
+        self.document = _document(answer)
+        self.code: str | None = self.document.get("code")
         super().__init__(_explain(answer))
 
 
@@ -57,10 +59,25 @@ class ApiClient:
         try:
             answer = self._http.request(method, path, **more)
         except httpx.TransportError as error:
-            raise NoStack(f"{self.url} does not answer ({type(error).__name__}): is the stack running?") from error
+            raise self._silence(error) from error
         if not answer.is_success:
             raise ApiProblem(answer)
         return answer.json() if answer.content else None
+
+    def save(self, path: str, file: BinaryIO, *, accept: str) -> None:
+        """Write an answer of any size to ``file`` as it comes."""
+        try:
+            with self._http.stream("GET", path, headers={"Accept": accept}) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ApiProblem(answer)
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+        except httpx.TransportError as error:
+            raise self._silence(error) from error
+
+    def _silence(self, error: httpx.TransportError) -> NoStack:
+        return NoStack(f"{self.url} does not answer ({type(error).__name__}): is the stack running?")
 
     def __enter__(self) -> Self:
         return self
@@ -71,14 +88,23 @@ class ApiClient:
         self._http.close()
 
 
-def _explain(answer: httpx.Response) -> str:
+def _document(answer: httpx.Response) -> dict[str, Any]:
     try:
-        problem = answer.json()
+        document = answer.json()
     except ValueError:
+        return {}
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+
+
+def _explain(answer: httpx.Response) -> str:
+    problem = _document(answer)
+    if not problem:
         return f"{answer.status_code} {answer.reason_phrase}"
     lines = [f"{answer.status_code} {problem.get('title', answer.reason_phrase)}"]
-    if detail := problem.get("detail"):
-        lines.append(str(detail))
+    detail = str(problem.get("detail") or "")
+    if detail:
+        lines.append(detail)
     errors: list[dict[str, Any]] = problem.get("errors") or []
-    lines += [f"  {error['field']}: {error['message']}" for error in errors]
+    told = [f"{error['field']}: {error['message']}" for error in errors]
+    lines += [f"  {each}" for each in told if each not in detail]
     return "\n".join(lines)
