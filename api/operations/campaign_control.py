@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from api.operations.campaign_settings import agent_problem, never_opens, no_public_url, opens
 from api.operations.campaigns import find_campaign
 from api.operations.errors import Conflict, FieldError, Invalid
+from api.operations.prospect_variables import missing_of, reason_of
 from api.operations.services import Services
 from api.operations.waking import nudge, wake_campaign
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
@@ -31,18 +32,24 @@ _LOOK_S = 0.1
 log = logging.getLogger(__name__)
 
 
-async def launch_campaign(services: Services, actor: Actor, reference: str) -> Launched:
+async def launch_campaign(
+    services: Services, actor: Actor, reference: str, *, ignore_missing_variables: bool = False
+) -> Launched:
     """Start it, or schedule it when ``start_at`` lies ahead; a scheduled one starts now.
 
-    Raises NotFound; Conflict from running, paused or stopped; Invalid with the reasons why it cannot work.
+    Raises NotFound; Conflict from running, paused or stopped; Invalid with the reasons why it cannot work, which
+    include what the agent says and some people have no value for, unless that is to be ignored.
     """
     async with services.database.transaction(actor.workspace_id) as session:
         row = await find_campaign(session, reference)
         if row["status"] in (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.STOPPED):
             raise _conflict(row["status"])
         reasons = await _reasons_against(services, session, row)
+        lacking = [] if ignore_missing_variables else await missing_of(session, row)
+        reasons += [reason_of(each) for each in lacking]
         if reasons:
-            raise Invalid(reasons, code="cannot_launch")
+            extra = {"missing_variables": [each.model_dump() for each in lacking]} if lacking else {}
+            raise Invalid(reasons, code="cannot_launch", extra=extra)
         try:
             launched = await control.launch(session, row["id"])
         except control.StateConflict as error:

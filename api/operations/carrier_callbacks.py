@@ -32,6 +32,7 @@ from dialer.carriers.twilio_callbacks import (
 from dialer.carriers.twiml import Opening, answer, hang_up
 from dialer.domain.carrier_events import AnsweredBy, CarrierEvent
 from dialer.domain.states import CallState
+from dialer.domain.templates import known_of
 from dialer.sealing import SealBroken
 from dialer.store import call_reads
 from dialer.store.callbacks import Applied, CallNotFound, apply_event, dedupe_key
@@ -116,7 +117,10 @@ async def receive_voice(services: Services, callback: Callback) -> tuple[str, Ap
         answered_by = request.event.answered_by or opening["answered_by"]
         document = answer(
             Opening(first_message=opening["first_message"] or "", language=opening["language"]),
-            {**(opening["prospect_variables"] or {}), "name": opening["name"], **opening["call_variables"]},
+            {
+                **known_of(opening["prospect_variables"], name=opening["name"], phone=opening["phone"]),
+                **opening["call_variables"],
+            },
             answered_by=None if answered_by is None else AnsweredBy(answered_by),
             gathered=request.gathered,
         )

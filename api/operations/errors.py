@@ -103,8 +103,16 @@ class Invalid(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "invalid"
 
-    def __init__(self, errors: Sequence[FieldError], detail: str | None = None, *, code: str | None = None) -> None:
-        super().__init__(detail or "; ".join(f"{error.field}: {error.message}" for error in errors[:5]), code=code)
+    def __init__(
+        self,
+        errors: Sequence[FieldError],
+        detail: str | None = None,
+        *,
+        code: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        told = detail or "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
+        super().__init__(told, code=code, extra=extra)
         self.errors = tuple(errors)
 
 

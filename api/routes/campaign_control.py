@@ -1,17 +1,20 @@
 """Launch, pause, resume and stop."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, ServicesDep, scope
-from api.operations import campaign_control
+from api.operations import campaign_control, prospect_variables
 from api.problems import responses
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
+from api.schemas.prospect_variables import LaunchIn, VariablesOut
 from dialer.domain.actors import Actor
 
 router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
 Writer = Annotated[Actor, scope("campaigns:write")]
+Reader = Annotated[Actor, scope("campaigns:read")]
 UNDECIDED = {
     **responses(404, 409),
     202: {"model": ControlOut, "description": "Some calls have no answer from the carrier yet: `undecided` of them"},
@@ -19,9 +22,21 @@ UNDECIDED = {
 
 
 @router.post("/launch", status_code=202, summary="Launch", openapi_extra=IDEMPOTENT, responses=responses(404, 409))
-async def launch_campaign(services: ServicesDep, actor: Writer, campaign: str) -> Launched:
-    """A future ``start_at`` gives ``scheduled``; launching that again starts it now. 422 says why it cannot work."""
-    return await campaign_control.launch_campaign(services, actor, campaign)
+async def launch_campaign(
+    services: ServicesDep, actor: Writer, campaign: str, given: LaunchIn | None = None
+) -> Launched:
+    """A future ``start_at`` gives ``scheduled``; launching that again starts it now. 422 says why it cannot work,
+    with ``missing_variables`` when the agent's text names what some people lack."""
+    ignored = given is not None and given.ignore_missing_variables
+    return await campaign_control.launch_campaign(services, actor, campaign, ignore_missing_variables=ignored)
+
+
+@router.get("/variables", summary="What the agent says about people, and who lacks it", responses=responses(404))
+async def read_variables(
+    services: ServicesDep, actor: Reader, campaign: str, import_id: UUID | None = None
+) -> VariablesOut:
+    """Ready people of the campaign, or of one import; also while it runs. What is missing is left out when spoken."""
+    return await prospect_variables.read_variables(services, actor, campaign, import_id=import_id)
 
 
 @router.post("/pause", summary="Pause", openapi_extra=IDEMPOTENT, responses=UNDECIDED)

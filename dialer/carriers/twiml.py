@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from twilio.twiml.voice_response import Gather, VoiceResponse
 
 from dialer.domain.carrier_events import AnsweredBy
+from dialer.domain.templates import filled, has, key_of
 
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 #: <Say> takes no more: https://www.twilio.com/docs/voice/twiml/say
@@ -71,17 +71,12 @@ def hang_up() -> str:
 def fill(template: str, variables: Mapping[str, object]) -> str:
     """The template with its variables filled in, ready to be spoken.
 
-    A variable that is missing or empty leaves nothing behind, neither braces nor the gap around it: ``Hi
-    {{name}}, …`` becomes ``Hi, …``. Names match in any case; values are taken as they are, so a value is
-    never a template itself.
+    Without a value the default of the place is said, as in ``{{name|there}}``; without that nothing is left, neither
+    braces nor the gap around it: ``Hi {{name}}, …`` becomes ``Hi, …``. Names match in any case; values are taken as
+    they are, so a value is never a template itself.
     """
-    by_name = {name.casefold(): value for name, value in variables.items()}
-
-    def value_of(match: re.Match[str]) -> str:
-        value = by_name.get(match.group(1).casefold())
-        return "" if value is None else str(value).strip()
-
-    text = _PLACEHOLDER.sub(value_of, template)
+    by_key = {key_of(name): str(value).strip() for name, value in variables.items() if has(value)}
+    text = filled(template, lambda place: by_key.get(place.key, place.default))
     text = re.sub(r"[{}]", "", _NOT_IN_XML.sub("", text))
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r" +([,.;:!?])", r"\1", text)

@@ -67,7 +67,7 @@ async def opening_of(session: AsyncSession, call_id: UUID) -> dict[str, Any] | N
     """What the agent of a call begins with, and what fills it in."""
     sql = """
         SELECT g.first_message, g.language, c.state, c.variables AS call_variables, c.answered_by,
-            p.variables AS prospect_variables, p.name
+            p.variables AS prospect_variables, p.name, c.to_phone AS phone
         FROM calls c LEFT JOIN agents g ON g.id = c.agent_id LEFT JOIN prospects p ON p.id = c.prospect_id
         WHERE c.id = :id"""
     row = await one(session, sql, {"id": call_id})

@@ -54,7 +54,7 @@ class Api:
             return list(await rows(session, sql, parameters))
 
     async def agent(self, **fields: Any) -> dict[str, Any]:
-        return await self.post("/agents", {"name": "Ada", "first_message": "Hi {{name}}", **fields})
+        return await self.post("/agents", {"name": "Ada", "first_message": "Hi {{name|there}}", **fields})
 
     async def campaign(self, **fields: Any) -> dict[str, Any]:
         """A draft that may call at any hour."""

@@ -63,7 +63,10 @@ def test_a_message_of_nothing_but_missing_variables_is_not_said():
         ("{{a}}", {"a": "{{b}}", "b": "no"}, "b"),
         ("Half open {{name and {single} }}", {"name": "x"}, "Half open name and single"),
         ("At 10:00.\n\nBye", {}, "At 10:00. Bye"),
-        ("{{name|there}}", {}, ""),
+        ("Hi {{name|there}}!", {}, "Hi there!"),
+        ("Hi {{ Name | there }}!", {"name": " "}, "Hi there!"),
+        ("Hi {{name|there}}!", {"NAME": "Ada"}, "Hi Ada!"),
+        ("Hi {{name|}}!", {}, "Hi!"),
         ("", {}, ""),
     ],
 )

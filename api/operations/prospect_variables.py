@@ -1,0 +1,45 @@
+"""What the agent of a campaign says about people, and who of them has no value for it."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.operations.campaigns import find_campaign
+from api.operations.errors import FieldError
+from api.operations.services import Services
+from api.schemas.prospect_variables import MissingVariable, VariablesOut
+from dialer.domain.actors import Actor
+from dialer.store.missing_variables import count_missing, needed_variables
+
+
+async def read_variables(
+    services: Services, actor: Actor, reference: str, *, import_id: UUID | None = None
+) -> VariablesOut:
+    """The variables that the agent needs, and how many ready people lack each. Raises NotFound."""
+    async with services.database.transaction(actor.workspace_id) as session:
+        row = await find_campaign(session, reference)
+        names = await needed_variables(session, row["agent_id"])
+        return VariablesOut(needed=list(names), missing=await missing_of(session, row, import_id=import_id))
+
+
+async def missing_of(
+    session: AsyncSession, campaign: Mapping[str, Any], *, import_id: UUID | None = None
+) -> list[MissingVariable]:
+    """What ready people of a campaign, or of one import, lack. Fast while nobody lacks much: see the store."""
+    names = await needed_variables(session, campaign["agent_id"])
+    found = await count_missing(session, campaign["id"], names, import_id=import_id)
+    return [MissingVariable(name=each.name, people=each.people, at_least=each.at_least) for each in found]
+
+
+def reason_of(lacking: MissingVariable) -> FieldError:
+    """Why a campaign is not launched."""
+    many = f"{'at least ' if lacking.at_least else ''}{lacking.people:,}"
+    return FieldError(
+        field=f"prospects.variables.{lacking.name}",
+        code="missing_variables",
+        message=f"{many} {'person has' if lacking.people == 1 else 'people have'} no {{{{{lacking.name}}}}}; "
+        f"add it, give the agent's text a default such as {{{{{lacking.name}|…}}}}, "
+        "or launch with ignore_missing_variables",
+    )
