@@ -157,7 +157,9 @@ async def _people(session: AsyncSession, listed: Listed) -> list[Row[Any]]:
     When somebody is due again after a call that ended here later than this one was placed, they were due earlier then.
     """
     sql = """
-        SELECT p.id, p.contact_id, p.workspace_id, p.campaign_id, p.zone_set, m.agent_id, m.settings_version,
+        SELECT p.id, p.workspace_id, p.campaign_id,
+            (SELECT k.id FROM contacts k WHERE k.workspace_id = p.workspace_id AND k.phone = :to) AS contact_id,
+            p.zone_set, m.agent_id, m.settings_version,
             n.id AS number_id, n.carrier_account_id,
             CASE WHEN p.state = 'in_call' OR p.state = 'ready' AND (p.next_due_at <= :latest OR EXISTS (
                     SELECT 1 FROM calls r WHERE r.prospect_id = p.id
@@ -165,7 +167,9 @@ async def _people(session: AsyncSession, listed: Listed) -> list[Row[Any]]:
                 WHEN p.state IN ('ready', 'held') THEN 1 ELSE 2 END AS rank
         FROM phone_numbers n JOIN campaign_numbers cn ON cn.phone_number_id = n.id
             JOIN campaigns m ON m.id = cn.campaign_id AND m.hidden_at IS NULL
-            JOIN prospects p ON p.campaign_id = m.id AND p.phone = :to
+            JOIN LATERAL (SELECT q.id FROM prospects q WHERE q.campaign_id = m.id AND q.phone = :to UNION ALL
+                SELECT o.prospect_id FROM prospect_phones o WHERE o.campaign_id = m.id AND o.phone = :to
+            ) AS owner ON true JOIN prospects p ON p.id = owner.id
         WHERE n.phone = :from AND n.carrier_account_id = ANY(:accounts)
         ORDER BY rank, m.launched_at DESC NULLS LAST, p.id"""
     parameters = {

@@ -1,7 +1,8 @@
 """Who a new row is about: somebody new, somebody known, or a contradiction.
 
-People are known by their phone and by their ``external_id``, each unique in a campaign. A row that names a known person
-is skipped or updates them; a row whose phone says one person and whose ``external_id`` another changes nobody.
+People are known by their phones and by their ``external_id``, each unique in a campaign. A row that names a known
+person is skipped or updates them; a row whose phone says one person and whose ``external_id`` another changes nobody.
+A further phone of a row that belongs to somebody else is left out of it: nobody is called on behalf of two people.
 """
 
 import json
@@ -13,8 +14,10 @@ from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
+from dialer.domain.person_phones import Line, Turn, carried_over, once_each
 from dialer.domain.prospect_rows import EXTERNAL_ID_LIMIT
 from dialer.domain.states import ProspectState
+from dialer.domain.zones import zones_for_phones
 
 DEFAULT_PRIORITY = 5
 ZONE_UNRESOLVED = "zone_unresolved"
@@ -39,6 +42,7 @@ class NewProspect:
 
     phone: str
     extension: str | None = None
+    other_phones: tuple[Line, ...] | None = None
     external_id: str | None = None
     name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -46,6 +50,15 @@ class NewProspect:
     zone_source: str = "none"
     priority: int | None = None
     import_row: int | None = None
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All phones in order, the first one first."""
+        return (Line(self.phone, self.extension), *(self.other_phones or ()))
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        return tuple(line.phone for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +71,7 @@ class KnownProspect:
     held_reason: str | None = None
     next_due_at: datetime | None = None
     attempts: int = 0
+    turn: Turn = Turn()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +93,30 @@ class Person:
     known: KnownProspect | None = None
     indexes: list[int] = field(default_factory=list[int])
 
+    @property
+    def turn(self) -> Turn:
+        """Whose turn it is among the phones, after the change."""
+        known = self.known
+        return Turn() if known is None else carried_over(known.turn, known.facts.phones, self.facts.phones)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to write. Each row given is in exactly one of the four counts."""
+    """What to write. Each row given is in exactly one of the four counts; ``skipped`` are those that say nothing new,
+    or are not to."""
 
     created: tuple[Person, ...]
     changed: tuple[Person, ...]
     updates: int
     skipped: Mapping[int, Person]
     problems: tuple[RowProblem, ...]
+    repeated: tuple[Person, ...] = ()
+    """Known people who might be updated, and of whom no row says anything new."""
+
+    @property
+    def judged(self) -> list[Person]:
+        """Everybody whose state is to be looked at."""
+        return [*self.created, *self.changed, *self.repeated]
 
 
 def match(rows: Sequence[NewProspect], known: Iterable[KnownProspect], on_duplicate: OnDuplicate) -> Plan:
@@ -108,20 +136,29 @@ def match(rows: Sequence[NewProspect], known: Iterable[KnownProspect], on_duplic
             skipped[index] = found[0]
         elif (code := book.contradiction(row, found)) is not None:
             problems.append(problem(index, code))
-        else:
-            book.change(index, row, found[0])
+        elif book.change(index, row, found[0]):
             updates += 1
+        else:
+            skipped[index] = found[0]
     created = tuple(person for person in book.people if person.known is None)
     changed = tuple(person for person in book.people if person.known is not None and person.indexes)
-    return Plan(created=created, changed=changed, updates=updates, skipped=skipped, problems=tuple(problems))
+    same = {p.known.id: p for p in skipped.values() if p.known is not None and not p.indexes}
+    return Plan(
+        created=created,
+        changed=changed,
+        updates=updates,
+        skipped=skipped,
+        problems=tuple(problems),
+        repeated=tuple(same.values()) if on_duplicate is OnDuplicate.UPDATE else (),
+    )
 
 
 class _Book:
-    """Everybody known so far, by phone and by external id."""
+    """Everybody known so far, by each of their phones and by external id."""
 
     def __init__(self, people: list[Person]) -> None:
         self.people = people
-        self.by_phone = {person.facts.phone: person for person in people}
+        self.by_phone = {phone: person for person in people for phone in person.facts.phones}
         self.by_external = {e: person for person in people if (e := person.facts.external_id) is not None}
         # Stored phones that an earlier row gave up: nobody else takes them in the same transaction, since the
         # database checks uniqueness row by row.
@@ -141,37 +178,59 @@ class _Book:
         if None not in (row.external_id, facts.external_id) and row.external_id != facts.external_id:
             return "phone_taken"
         in_call = known is not None and known.state is ProspectState.IN_CALL
-        return "prospect_in_call" if in_call and row.phone != facts.phone else None
+        changed = in_call and merged(facts, self._own(row, found[0])).phones != facts.phones
+        return "prospect_in_call" if changed else None
 
     def add(self, index: int, row: NewProspect) -> None:
-        person = Person(facts=row, indexes=[index])
+        person = Person(facts=self._own(row, None), indexes=[index])
         self.people.append(person)
         self._index(person)
 
-    def change(self, index: int, row: NewProspect, person: Person) -> None:
-        left = person.facts.phone
-        person.facts = merged(person.facts, row)
+    def change(self, index: int, row: NewProspect, person: Person) -> bool:
+        """False when the row says nothing new of the person, who then stays as they are."""
+        had = person.facts.phones
+        facts = merged(person.facts, self._own(row, person))
+        # In Python True equals 1 and 1.0; as variables of a conversation they differ.
+        if facts == person.facts and repr(facts.variables) == repr(person.facts.variables):
+            return False
+        person.facts = facts
         person.indexes.append(index)
-        if left != row.phone:
+        for left in set(had) - set(person.facts.phones):
             del self.by_phone[left]
             self.left_phones.add(left)
         self._index(person)
+        return True
+
+    def _own(self, row: NewProspect, person: Person | None) -> NewProspect:
+        """The row without repeated phones and without those of other people."""
+        if not row.other_phones:
+            return row
+        own = [line for line in once_each(row.lines)[1:] if self.by_phone.get(line.phone, person) is person]
+        if len(own) == len(row.other_phones):
+            return row
+        return _in_zones_of_phones(replace(row, other_phones=tuple(own)))
 
     def _index(self, person: Person) -> None:
-        self.by_phone[person.facts.phone] = person
+        for phone in person.facts.phones:
+            self.by_phone[phone] = person
         if person.facts.external_id is not None:
             self.by_external[person.facts.external_id] = person
 
 
 def merged(earlier: NewProspect, later: NewProspect) -> NewProspect:
-    """What is known of somebody after a later row: what it says replaces, what it leaves out stays."""
-    moved = later.phone != earlier.phone
+    """What is known of somebody after a later row: what it says replaces, what it leaves out stays.
+
+    A row with several phones replaces them all. One phone replaces the first, unless it is one of theirs already.
+    """
+    first, *others = _merged_lines(earlier, later)
+    moved = first.phone != earlier.phone
     rezoned = moved or _CERTAINTY[later.zone_source] >= _CERTAINTY[earlier.zone_source]
     zone = later if rezoned else earlier
-    return replace(
+    facts = replace(
         earlier,
-        phone=later.phone,
-        extension=later.extension if moved else later.extension or earlier.extension,
+        phone=first.phone,
+        extension=first.extension,
+        other_phones=tuple(others) if others or earlier.other_phones else earlier.other_phones,
         external_id=later.external_id or earlier.external_id,
         name=later.name or earlier.name,
         variables={**earlier.variables, **later.variables},
@@ -179,6 +238,28 @@ def merged(earlier: NewProspect, later: NewProspect) -> NewProspect:
         zone_source=zone.zone_source,
         priority=earlier.priority if later.priority is None else later.priority,
     )
+    # The zones of the row are those of the row's phones, which need not be all of them.
+    return facts if facts.phones in ((later.phone,), (earlier.phone,)) else _in_zones_of_phones(facts)
+
+
+def _merged_lines(earlier: NewProspect, later: NewProspect) -> tuple[Line, ...]:
+    known = {line.phone: line for line in earlier.lines}
+    said = tuple(Line(line.phone, line.extension or known.get(line.phone, line).extension) for line in later.lines)
+    if later.other_phones is not None:
+        return once_each(said)
+    if later.phone not in known:
+        return (said[0], *earlier.lines[1:])
+    return tuple(said[0] if line.phone == later.phone else line for line in earlier.lines)
+
+
+def _in_zones_of_phones(facts: NewProspect) -> NewProspect:
+    """The zones of all phones, where nothing but the phones tells them."""
+    if facts.zone_source not in ("phone", "none"):
+        return facts
+    zones = zones_for_phones(facts.phones)
+    if zones is None:
+        return replace(facts, zone_set="", zone_source="none")
+    return replace(facts, zone_set=zones.key, zone_source="phone")
 
 
 # -- the state that follows ----------------------------------------------------------------------------------------
@@ -203,18 +284,45 @@ class Standing:
     next_due_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A plan with everybody's state. ``updates`` and ``skipped`` count people as changed whose state is another one
+    although no row says anything new of them: the campaign's rules or the do-not-call list have changed since."""
+
+    created: tuple[tuple[Person, Standing], ...]
+    changed: tuple[tuple[Person, Standing], ...]
+    updates: int
+    skipped: Mapping[int, Person]
+
+
+def settle(plan: Plan, around: Circumstances) -> Settled:
+    """``around`` knows the do-not-call list for ``plan.judged``."""
+    reopened: dict[UUID, tuple[Person, Standing]] = {}
+    for person in plan.repeated:
+        known, standing = person.known, standing_of(person, around)
+        if known is not None and (standing.state, standing.held_reason) != (known.state, known.held_reason):
+            reopened[known.id] = (person, standing)
+    skipped = {i: each for i, each in plan.skipped.items() if each.known is None or each.known.id not in reopened}
+    return Settled(
+        created=tuple((person, standing_of(person, around)) for person in plan.created),
+        changed=(*((person, standing_of(person, around)) for person in plan.changed), *reopened.values()),
+        updates=plan.updates + len(plan.skipped) - len(skipped),
+        skipped=skipped,
+    )
+
+
 def standing_of(person: Person, around: Circumstances) -> Standing:
     """The state of somebody new, or of somebody known after a change.
 
     Whoever was reached, gave up or opted out stays so. A new zone reopens who was held for want of one; a new phone
-    reopens who was invalid for the old one.
+    reopens who was invalid for the old ones.
     """
     known, facts = person.known, person.facts
     entered = _entered(facts, around)
     if known is None:
         return entered
     as_it_was = Standing(state=known.state, held_reason=known.held_reason, next_due_at=known.next_due_at)
-    if known.state is ProspectState.INVALID and facts.phone != known.facts.phone:
+    if known.state is ProspectState.INVALID and not set(facts.phones) <= set(known.facts.phones):
         spent = known.attempts >= around.max_attempts and entered.state is ProspectState.READY
         return Standing(state=ProspectState.EXHAUSTED) if spent else entered
     if known.state not in (ProspectState.READY, ProspectState.HELD) or entered.state is known.state:
@@ -229,7 +337,7 @@ def standing_of(person: Person, around: Circumstances) -> Standing:
 
 
 def _entered(facts: NewProspect, around: Circumstances) -> Standing:
-    if facts.phone in around.suppressed:
+    if not around.suppressed.isdisjoint(facts.phones):
         return Standing(state=ProspectState.SUPPRESSED)
     if not facts.zone_set and not around.fixed_zone:
         return Standing(state=ProspectState.HELD, held_reason=ZONE_UNRESOLVED)
@@ -272,7 +380,7 @@ _PROBLEMS = {
 def _refusals(rows: Sequence[NewProspect]) -> dict[int, str]:
     """The codes of rows that cannot be stored, by index."""
     found = {i: "external_id_too_long" for i, row in enumerate(rows) if len(row.external_id or "") > EXTERNAL_ID_LIMIT}
-    texts = [(row.name, row.external_id, row.extension, row.variables) for row in rows]
+    texts = [(row.name, row.external_id, row.lines, row.variables) for row in rows]
     if not _are_surely_storable(texts):
         found.update((i, "text_not_storable") for i, each in enumerate(texts) if not is_storable(each))
     return found

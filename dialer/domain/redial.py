@@ -26,11 +26,15 @@ class EndedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """The prospect's next state; ``ready`` again after ``delay``, or final. ``reason`` is a sentence for people."""
+    """The prospect's next state; ``ready`` again after ``delay``, or final. ``reason`` is a sentence for people.
+
+    ``leaves_phone``: nobody can be called at this phone, so that it is not this phone's turn again.
+    """
 
     state: ProspectState
     delay: timedelta | None
     reason: str
+    leaves_phone: bool = False
 
 
 def next_step(
@@ -40,21 +44,29 @@ def next_step(
     attempts_made: int,
     *,
     suppressed: bool,
+    others_left: bool = False,
 ) -> NextStep:
     """Decide after an attempt ended.
 
-    ``earlier`` are the prospect's previous ended attempts, ``attempts_made`` counts every call that the carrier may
-    have accepted, this one included.
+    ``earlier`` are the prospect's previous ended attempts, whichever of their phones was called; ``attempts_made``
+    counts every call that the carrier may have accepted, this one included. ``others_left``: another phone of theirs
+    is not left out yet, so that a number at which nobody can be called does not end it all.
     """
     if suppressed:
         return NextStep(state=ProspectState.SUPPRESSED, delay=None, reason="on the do-not-call list")
     key, delays, final_state = _rule(policy, ended)
     used = sum(1 for call in earlier if _rule(policy, call)[0] == key)
-    if not delays:
-        return NextStep(state=final_state, delay=None, reason=f"{key}: no redial by policy")
+    spent = attempts_made >= policy.max_attempts
+    leaves_phone = final_state is ProspectState.INVALID and used >= len(delays)
+    if leaves_phone and others_left and not spent:
+        reason = f"{key}: on to the next phone"
+        return NextStep(state=ProspectState.READY, delay=timedelta(0), reason=reason, leaves_phone=True)
+    if final_state is ProspectState.INVALID and others_left:
+        final_state = ProspectState.EXHAUSTED
     if used >= len(delays):
-        return NextStep(state=final_state, delay=None, reason=f"{key}: all {len(delays)} redials used")
-    if attempts_made >= policy.max_attempts:
+        reason = f"{key}: all {len(delays)} redials used" if delays else f"{key}: no redial by policy"
+        return NextStep(state=final_state, delay=None, reason=reason, leaves_phone=leaves_phone)
+    if spent:
         reason = f"all {policy.max_attempts} attempts made"
         return NextStep(state=final_state, delay=None, reason=reason)
     return NextStep(state=ProspectState.READY, delay=delays[used], reason=f"{key}: redial {used + 1} of {len(delays)}")

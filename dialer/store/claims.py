@@ -17,6 +17,7 @@ from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.slots import Capacity, NumberCapacity, Rate, room
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
+from dialer.store.person_phones import IN_CALL, SUPPRESSED
 from dialer.store.tables.base import LIVE
 
 
@@ -74,6 +75,16 @@ class ClaimedCall:
     call_id: UUID
     prospect_id: UUID
     attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """Somebody to be called, and on which phone."""
+
+    id: UUID
+    attempt: int
+    phone: str
+    contact_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +157,12 @@ def _number_capacity(row: Row[Any], rules: CampaignRules) -> NumberCapacity:
 async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], limit: int) -> list[Row[Any]]:
     """The most urgent due prospects: one short index scan per lane, then a merge of the few rows found."""
     sql = f"""
-        SELECT due.id, due.contact_id, due.phone FROM
+        SELECT due.id, due.contact_id FROM
             unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority),
             LATERAL (
-                SELECT p.id, p.contact_id, p.phone, p.priority, p.next_due_at FROM prospects p
+                SELECT p.id, p.contact_id, p.priority, p.next_due_at FROM prospects p
                 WHERE p.campaign_id = :campaign AND p.zone_set = lane.zone_set AND p.priority = lane.priority
-                    AND p.state = 'ready' AND p.next_due_at <= :now
-                    AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = p.contact_id AND c.{LIVE})
+                    AND p.state = 'ready' AND p.next_due_at <= :now AND NOT {IN_CALL}
                 ORDER BY p.next_due_at, p.id LIMIT :limit
             ) AS due
         ORDER BY due.priority, due.next_due_at, due.id LIMIT :limit"""
@@ -183,23 +193,22 @@ async def _lock_limits(session: AsyncSession, campaign: Row[Any], numbers: Seque
     return await one(session, sql, {"id": campaign.id, "version": campaign.settings_version}) is not None
 
 
-async def _lock_prospects(
-    session: AsyncSession, rules: CampaignRules, candidates: Sequence[Row[Any]]
-) -> list[Row[Any]]:
+async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidates: Sequence[Row[Any]]) -> list[_Due]:
     """Lock contacts in order of phone, then prospects; keep those that are still due, free and may be called.
 
     Suppressed people are marked so, and those who are left without an attempt, because the rules have changed.
     """
-    sql = "SELECT id FROM contacts WHERE id = ANY(:ids) ORDER BY phone FOR NO KEY UPDATE"
-    await rows(session, sql, {"ids": [row.contact_id for row in candidates]})
+    sql = """SELECT id FROM contacts WHERE id IN (SELECT unnest(CAST(:ids AS uuid[])) UNION
+                SELECT contact_id FROM prospect_phones WHERE prospect_id = ANY(:prospects))
+             ORDER BY phone FOR NO KEY UPDATE"""
+    parameters = {"ids": [row.contact_id for row in candidates], "prospects": [row.id for row in candidates]}
+    locked = {row.id for row in await rows(session, sql, parameters)}
     sql = f"""
-        SELECT p.id, p.contact_id, p.phone, p.attempts >= :most AS spent,
+        SELECT p.id, p.contact_id, p.phone, p.phone_at, p.attempts >= :most AS spent,
             1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred') AS attempt,
-            EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = p.workspace_id AND s.phone = p.phone
-                AND (s.campaign_id IS NULL OR s.campaign_id = p.campaign_id)) AS suppressed
+            {SUPPRESSED} AS suppressed
         FROM prospects p
-        WHERE p.id = ANY(:ids) AND p.state = 'ready' AND p.next_due_at <= :now
-            AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = p.contact_id AND c.{LIVE})
+        WHERE p.id = ANY(:ids) AND p.state = 'ready' AND p.next_due_at <= :now AND NOT {IN_CALL}
         ORDER BY p.priority, p.next_due_at, p.id FOR NO KEY UPDATE OF p SKIP LOCKED"""
     parameters = {
         "ids": [row.id for row in candidates],
@@ -212,13 +221,24 @@ async def _lock_prospects(
         sql = """UPDATE prospects SET state = CASE WHEN id = ANY(:suppressed) THEN 'suppressed' ELSE 'exhausted' END,
                      next_due_at = NULL WHERE id = ANY(:ids)"""
         await session.execute(text(sql), {"ids": out, "suppressed": [row.id for row in found if row.suppressed]})
-    return [row for row in found if not (row.suppressed or row.spent)]
+    free = [row for row in found if not (row.suppressed or row.spent)]
+    return [person for person in await _phones_due(session, free) if person.contact_id in locked]
+
+
+async def _phones_due(session: AsyncSession, people: Sequence[Row[Any]]) -> list[_Due]:
+    """Each with the phone whose turn it is: read after the locks, as another phone's row is locked by nobody."""
+    sql = """SELECT p.id, o.phone, o.contact_id FROM prospects p
+             JOIN prospect_phones o ON o.prospect_id = p.id AND o.position = p.phone_at WHERE p.id = ANY(:ids)"""
+    further = [row.id for row in people if row.phone_at > 0]
+    others = {row.id: row for row in await rows(session, sql, {"ids": further})} if further else {}
+    due = ((row, others.get(row.id, row)) for row in people)
+    return [_Due(id=row.id, attempt=row.attempt, phone=line.phone, contact_id=line.contact_id) for row, line in due]
 
 
 async def _insert(
     session: AsyncSession,
     campaign: Row[Any],
-    prospects: Sequence[Row[Any]],
+    prospects: Sequence[_Due],
     numbers: Sequence[NumberCapacity],
     timing: Timing,
 ) -> list[ClaimedCall]:

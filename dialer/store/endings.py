@@ -16,10 +16,12 @@ from dialer.domain.call_results import CallEnded, moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.carrier_events import CarrierStatus
 from dialer.domain.dispositions import Disposition, EndFacts, Outcome, disposition_of, refusal_pauses_campaign
+from dialer.domain.person_phones import Turn, following
 from dialer.domain.redial import EndedCall, NextStep, next_step
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
+from dialer.store.person_phones import SUPPRESSED_OF_CALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,19 @@ async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool) 
         earlier,
         call.attempts + (1 if attempted else 0),
         suppressed=call.suppressed,
+        others_left=any(not call.bad_phones >> place & 1 for place in range(call.phones) if place != call.place),
     )
+
+
+def _turn(call: Row[Any], step: NextStep, *, untouched: bool) -> Turn:
+    """Whose turn it is among the phones: the one after the phone that was called, without those left out."""
+    place: int | None = call.place
+    if untouched or place is None:
+        return Turn(at=call.phone_at, bad=call.bad_phones)
+    called = Turn(at=place, bad=call.bad_phones | (1 << place if step.leaves_phone else 0))
+    if step.state is not ProspectState.READY:
+        return called
+    return Turn(at=following(called, call.phones) or 0, bad=called.bad)
 
 
 async def _apply(
@@ -180,9 +194,11 @@ async def _apply(
 ) -> _Following | None:
     """Move the prospect on, and keep with the call what was decided. None when that was done already."""
     delay = step.delay.total_seconds() if step.delay is not None else 0.0
+    turn = _turn(call, step, untouched=untouched)
     sql = """
         WITH prospect AS (
             UPDATE prospects SET state = :state, attempts = attempts + :counted,
+                phone_at = :phone_at, bad_phones = :bad_phones,
                 last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
                 last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END,
                 next_due_at = CASE WHEN :state = 'ready' THEN dialer_now() + make_interval(secs => :delay) END
@@ -198,6 +214,8 @@ async def _apply(
             "id": call.id,
             "prospect": call.prospect_id,
             "state": step.state.value,
+            "phone_at": turn.at,
+            "bad_phones": turn.bad,
             "reason": step.reason,
             "counted": 1 if attempted else 0,
             "untouched": untouched,
@@ -211,12 +229,15 @@ async def _apply(
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
     # Columns by name: a migration that adds one must not make prepared statements of running processes fail.
-    sql = """
+    sql = f"""
         SELECT c.id, c.prospect_id, c.state, c.disposition, c.outcome, c.error_code, c.attempt, c.dialed_at,
             c.ringing_at, c.answered_at, c.ended_at, c.talk_seconds, c.next_state, c.next_due_at, c.next_reason,
             c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
-            EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
-                AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
+            p.phone_at, p.bad_phones,
+            1 + (SELECT count(*) FROM prospect_phones o WHERE o.prospect_id = p.id) AS phones,
+            CASE WHEN p.phone = c.to_phone THEN 0 ELSE (SELECT o.position FROM prospect_phones o
+                WHERE o.prospect_id = p.id AND o.phone = c.to_phone) END AS place,
+            {SUPPRESSED_OF_CALL} AS suppressed
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
             LEFT JOIN phone_numbers n ON n.id = c.phone_number_id
         WHERE c.id = :id"""

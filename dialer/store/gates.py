@@ -18,6 +18,7 @@ from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet, zones_for_phone
 from dialer.store.database import one
 from dialer.store.locks import share_campaign, share_phone
+from dialer.store.person_phones import PHONES_OF_CALL, SUPPRESSED_OF_CALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +45,15 @@ class GateClosed:
 
 async def pass_gate(session: AsyncSession, call_id: UUID, timing: Timing) -> GatePassed | GateClosed:
     """Compare-and-set ``claimed → dialing``, or defer the call."""
-    sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id AND state = 'claimed'"
+    sql = f"""SELECT workspace_id, campaign_id, ARRAY({PHONES_OF_CALL}) AS phones FROM calls c
+              WHERE id = :id AND state = 'claimed'"""
     known = await one(session, sql, {"id": call_id})
     if known is None:
         return GateClosed(reason="not_claimed", touched=False)
     if known.campaign_id is not None:
         await share_campaign(session, known.campaign_id)
-    await share_phone(session, known.workspace_id, known.to_phone)
+    for phone in sorted(known.phones):
+        await share_phone(session, known.workspace_id, phone)
     row = await _read(session, call_id)
     if row is None:
         return GateClosed(reason="not_claimed", touched=False)
@@ -137,12 +140,13 @@ async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timi
 
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:
-    sql = """
+    sql = f"""
         SELECT c.workspace_id, c.campaign_id, c.prospect_id, c.carrier_account_id, c.from_phone, c.to_phone,
             c.settings_version, c.hang_up_at, m.status, m.settings, m.settings_version AS campaign_settings_version,
-            p.zone_set, p.extension, dialer_now() AS now,
-            EXISTS (SELECT 1 FROM suppressions s WHERE s.workspace_id = c.workspace_id AND s.phone = c.to_phone
-                AND (s.campaign_id IS NULL OR s.campaign_id = c.campaign_id)) AS suppressed
+            p.zone_set, dialer_now() AS now,
+            CASE WHEN p.phone = c.to_phone THEN p.extension ELSE (SELECT o.extension FROM prospect_phones o
+                WHERE o.prospect_id = c.prospect_id AND o.phone = c.to_phone) END AS extension,
+            {SUPPRESSED_OF_CALL} AS suppressed
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
         WHERE c.id = :id AND c.state = 'claimed'"""
     return await one(session, sql, {"id": call_id})

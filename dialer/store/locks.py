@@ -2,7 +2,8 @@
 
 A gate that has run but is not committed is invisible to a plain read. So gates and inserts of prospects hold a shared
 lock on their campaign, and whoever pauses, stops, edits or completes it holds it exclusively; gates and suppressions
-meet on the phone in the same way. Locks end with the transaction. Order: campaign, then phone.
+meet on the phone in the same way, gates on all phones of the person. Locks end with the transaction. Order: campaign,
+then phones as texts are sorted.
 """
 
 from uuid import UUID

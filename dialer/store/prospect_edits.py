@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.campaign_rules import rules_from_json
+from dialer.domain.person_phones import Turn, once_each
 from dialer.domain.prospect_matching import (
     DEFAULT_PRIORITY,
     Circumstances,
@@ -23,11 +24,16 @@ from dialer.domain.prospect_matching import (
 from dialer.domain.states import ProspectState
 from dialer.store.database import one
 from dialer.store.locks import share_campaign
+from dialer.store.person_phones import lines_of, others_of, replace_other_phones
 from dialer.store.prospect_writes import hold_prospects
 
 
 class InCall(Exception):
-    """The phone of somebody who is in a call cannot be changed now."""
+    """The phones of somebody who is in a call cannot be changed now."""
+
+
+class PhoneTaken(Exception):
+    """Another person of the campaign has one of the phones."""
 
 
 async def edit_prospect(
@@ -35,11 +41,12 @@ async def edit_prospect(
 ) -> bool:
     """Change fields of a ``NewProspect`` (and ``metadata``) of one person; True when they became callable by it.
 
-    Raises LookupError, InCall, and IntegrityError when another person of the campaign has the phone or external id.
+    Raises LookupError, InCall, PhoneTaken, and IntegrityError when another person of the campaign has the external id.
     """
     await share_campaign(session, campaign_id)
     await hold_prospects(session, campaign_id)
-    sql = """SELECT p.*, c.settings FROM prospects p JOIN campaigns c ON c.id = p.campaign_id
+    sql = f"""SELECT p.*, c.settings, {others_of("p.id")}
+             FROM prospects p JOIN campaigns c ON c.id = p.campaign_id
              WHERE p.id = :id FOR NO KEY UPDATE OF p"""
     row = await one(session, sql, {"id": prospect_id})
     if row is None:
@@ -48,17 +55,31 @@ async def edit_prospect(
     metadata = given.pop("metadata", row.metadata)
     known = _known(row)
     facts = replace(known.facts, **given)
-    if facts.phone != row.phone and row.state == ProspectState.IN_CALL:
-        raise InCall
+    facts = replace(facts, other_phones=once_each(facts.lines)[1:])
+    if facts.phones != known.facts.phones:
+        if row.state == ProspectState.IN_CALL:
+            raise InCall
+        await _check_free(session, row, facts)
     standing = await _standing(session, row, facts, known)
-    await _write(session, row, facts, standing, metadata)
+    await _write(session, row, Person(facts=facts, known=known), standing, metadata)
     return standing.state is ProspectState.READY and row.state != ProspectState.READY
+
+
+async def _check_free(session: AsyncSession, row: Any, facts: NewProspect) -> None:
+    sql = """
+        SELECT 1 FROM prospects WHERE campaign_id = :campaign AND phone = ANY(:phones) AND id <> :id
+        UNION ALL
+        SELECT 1 FROM prospect_phones WHERE campaign_id = :campaign AND phone = ANY(:phones) AND prospect_id <> :id"""
+    parameters = {"campaign": row.campaign_id, "phones": list(facts.phones), "id": row.id}
+    if await one(session, sql, parameters) is not None:
+        raise PhoneTaken
 
 
 def _known(row: Any) -> KnownProspect:
     facts = NewProspect(
         phone=row.phone,
         extension=row.extension,
+        other_phones=lines_of(row.other_phones, row.other_extensions),
         external_id=row.external_id,
         name=row.name,
         variables=row.variables,
@@ -73,17 +94,18 @@ def _known(row: Any) -> KnownProspect:
         held_reason=row.held_reason,
         next_due_at=row.next_due_at,
         attempts=row.attempts,
+        turn=Turn(at=row.phone_at, bad=row.bad_phones),
     )
 
 
 async def _standing(session: AsyncSession, row: Any, facts: NewProspect, known: KnownProspect) -> Standing:
-    sql = """SELECT dialer_now() AS now, EXISTS (SELECT 1 FROM suppressions WHERE phone = :phone
+    sql = """SELECT dialer_now() AS now, ARRAY(SELECT phone FROM suppressions WHERE phone = ANY(:phones)
                 AND (campaign_id IS NULL OR campaign_id = :campaign)) AS suppressed"""
-    around = await one(session, sql, {"phone": facts.phone, "campaign": row.campaign_id})
+    around = await one(session, sql, {"phones": list(facts.phones), "campaign": row.campaign_id})
     assert around is not None
     rules = rules_from_json(row.settings)
     circumstances = Circumstances(
-        suppressed=frozenset({facts.phone} if around.suppressed else ()),
+        suppressed=frozenset(around.suppressed),
         fixed_zone=rules.hours.zone != PROSPECT_ZONE,
         max_attempts=rules.redial.max_attempts,
         now=around.now,
@@ -92,13 +114,17 @@ async def _standing(session: AsyncSession, row: Any, facts: NewProspect, known: 
 
 
 async def _write(
-    session: AsyncSession, row: Any, facts: NewProspect, standing: Standing, metadata: Mapping[str, Any]
+    session: AsyncSession, row: Any, person: Person, standing: Standing, metadata: Mapping[str, Any]
 ) -> None:
+    facts = person.facts
     parameters = {
         "id": row.id,
         "workspace": row.workspace_id,
         "campaign": row.campaign_id,
         "phone": facts.phone,
+        "phones": sorted(facts.phones),
+        "phone_at": person.turn.at,
+        "bad_phones": person.turn.bad,
         "extension": facts.extension,
         "external": facts.external_id,
         "name": facts.name,
@@ -111,7 +137,8 @@ async def _write(
         "due": standing.next_due_at,
         "metadata": json.dumps(dict(metadata)),
     }
-    sql = "INSERT INTO contacts (workspace_id, phone) VALUES (:workspace, :phone) ON CONFLICT DO NOTHING"
+    sql = """INSERT INTO contacts (workspace_id, phone) SELECT :workspace, unnest(CAST(:phones AS text[]))
+             ON CONFLICT DO NOTHING"""
     await session.execute(text(sql), parameters)
     sql = """INSERT INTO lanes (workspace_id, campaign_id, zone_set, priority)
              VALUES (:workspace, :campaign, :zone_set, :priority) ON CONFLICT DO NOTHING"""
@@ -121,6 +148,9 @@ async def _write(
             contact_id = (SELECT id FROM contacts WHERE workspace_id = :workspace AND phone = :phone),
             variables = CAST(:variables AS jsonb), zone_set = :zone_set, zone_source = :zone_source,
             priority = :priority, state = :state, held_reason = :held, next_due_at = :due,
-            metadata = CAST(:metadata AS jsonb)
+            metadata = CAST(:metadata AS jsonb), phone_at = :phone_at, bad_phones = :bad_phones
         WHERE id = :id"""
     await session.execute(text(sql), parameters)
+    assert person.known is not None
+    if facts.lines[1:] != person.known.facts.lines[1:]:
+        await replace_other_phones(session, row.workspace_id, row.campaign_id, {row.id: facts.lines[1:]})

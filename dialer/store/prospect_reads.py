@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one, rows
 from dialer.store.pages import CREATED_AT, Listing, SortColumn
-from dialer.store.tables.base import LIVE
+from dialer.store.person_phones import IN_CALL, SUPPRESSED, others_of
 
 _UPDATED = SortColumn(expression="t.updated_at", type="timestamptz")
 
 PROSPECTS = Listing(
-    columns="t.*",
+    columns=f"t.*, {others_of('t.id')}",
     source="prospects t",
     sorts={
         "created_at": CREATED_AT,
@@ -38,7 +38,8 @@ VISIBLE = "EXISTS (SELECT 1 FROM campaigns v WHERE v.id = t.campaign_id AND v.hi
 
 async def find(session: AsyncSession, prospect_id: UUID, *, lock: bool = False) -> dict[str, Any] | None:
     """A prospect of a campaign that is not deleted."""
-    sql = f"SELECT t.* FROM prospects t WHERE t.id = :id AND {VISIBLE} {'FOR NO KEY UPDATE' if lock else ''}"
+    sql = f"""SELECT t.*, {others_of("t.id")} FROM prospects t WHERE t.id = :id AND {VISIBLE}
+              {"FOR NO KEY UPDATE" if lock else ""}"""
     row = await one(session, sql, {"id": prospect_id})
     return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]
 
@@ -59,12 +60,11 @@ async def delete(session: AsyncSession, prospect_id: UUID) -> None:
 async def facts_for_explain(session: AsyncSession, prospect_id: UUID) -> dict[str, Any] | None:
     """Everything that decides whether a prospect may be called now."""
     sql = f"""
-        SELECT p.state, p.held_reason, p.next_due_at, p.attempts, p.zone_set, p.phone, p.last_disposition,
+        SELECT p.state, p.phone_at, p.bad_phones, {others_of("p.id")},
+            p.held_reason, p.next_due_at, p.attempts, p.zone_set, p.phone, p.last_disposition,
             c.id AS campaign_id, c.status AS campaign_status, c.paused_reason, c.settings, c.workspace_id,
             dialer_now() AS now,
-            EXISTS (SELECT 1 FROM suppressions s WHERE s.phone = p.phone
-                AND (s.campaign_id IS NULL OR s.campaign_id = c.id)) AS suppressed,
-            EXISTS (SELECT 1 FROM calls l WHERE l.contact_id = p.contact_id AND l.{LIVE}) AS in_call,
+            {SUPPRESSED} AS suppressed, {IN_CALL} AS in_call,
             (SELECT next_at FROM pace WHERE scope = 'campaign' AND scope_id = c.id) AS paced_until
         FROM prospects p JOIN campaigns c ON c.id = p.campaign_id WHERE p.id = :id AND c.hidden_at IS NULL"""
     row = await one(session, sql, {"id": prospect_id})
@@ -85,14 +85,6 @@ async def set_import_options(session: AsyncSession, import_id: UUID, options: Ma
 async def discard_upload(session: AsyncSession, import_id: UUID) -> None:
     """Forget an upload that was refused or broken off; nothing was read of it."""
     await session.execute(text("DELETE FROM imports WHERE id = :id AND rows_read = 0"), {"id": import_id})
-
-
-async def import_errors(session: AsyncSession, import_id: UUID, after: int, limit: int) -> list[dict[str, Any]]:
-    """Bad rows in the order of the file, those behind row ``after``."""
-    sql = """SELECT row, "column", value, code, message, suggestion FROM import_errors
-             WHERE import_id = :id AND row > :after ORDER BY row LIMIT :limit"""
-    found = await rows(session, sql, {"id": import_id, "after": after, "limit": limit})
-    return [dict(row._mapping) for row in found]  # pyright: ignore[reportPrivateUsage]
 
 
 async def suppressions_of(session: AsyncSession, phone: str) -> list[dict[str, Any]]:

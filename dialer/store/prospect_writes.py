@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.campaign_rules import rules_from_json
+from dialer.domain.person_phones import Line, Turn
 from dialer.domain.prospect_matching import (
     DEFAULT_PRIORITY,
     Circumstances,
@@ -28,11 +29,12 @@ from dialer.domain.prospect_matching import (
     Standing,
     is_storable,
     match,
-    standing_of,
+    settle,
 )
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.store.database import one, rows
 from dialer.store.locks import share_campaign
+from dialer.store.person_phones import lines_of, others_of, replace_other_phones
 
 __all__ = ["CampaignClosed", "NewProspect", "OnDuplicate", "RowProblem", "Written", "hold_prospects", "write_prospects"]
 
@@ -49,8 +51,8 @@ class CampaignClosed(Exception):
 class Written:
     """What became of the rows: ``created + updated + skipped + len(problems)`` is their number.
 
-    ``ids`` has the prospect of every row without a problem, by the row's index; ``due`` is True when somebody became
-    callable, so that the campaign is to be woken after the commit.
+    ``ids`` has the prospect of every row without a problem, by the row's index; ``repeats`` are the indexes of the
+    skipped ones; ``due`` is True when somebody became callable, so that the campaign is to be woken after the commit.
     """
 
     created: int
@@ -59,6 +61,7 @@ class Written:
     problems: tuple[RowProblem, ...]
     ids: Mapping[int, UUID]
     due: bool
+    repeats: tuple[int, ...] = ()
 
 
 async def write_prospects(
@@ -73,24 +76,25 @@ async def write_prospects(
 ) -> Written:
     """Add new people to a campaign, and skip or update those whom it has. Raises CampaignClosed."""
     await share_campaign(session, campaign_id)
-    campaign = await _open_campaign(session, workspace_id, campaign_id)
+    campaign = await open_campaign(session, workspace_id, campaign_id)
     await hold_prospects(session, campaign_id)
-    known = await _read_known(session, campaign_id, prospects, lock=on_duplicate is OnDuplicate.UPDATE)
+    known = await read_known(session, campaign_id, prospects, lock=on_duplicate is OnDuplicate.UPDATE)
     plan = match(prospects, known, on_duplicate)
-    around = await _circumstances(session, campaign, [*plan.created, *plan.changed])
-    created = [(person, standing_of(person, around)) for person in plan.created]
-    changed = [(person, standing_of(person, around)) for person in plan.changed]
-    await _insert_contacts_and_lanes(session, workspace_id, campaign_id, [*plan.created, *plan.changed])
+    settled = settle(plan, await circumstances(session, campaign, plan.judged))
+    written = [person for person, _ in (*settled.created, *settled.changed)]
+    await _insert_contacts_and_lanes(session, workspace_id, campaign_id, written)
     # Updates first: an insert may use what they make, never the other way round.
-    await _update(session, workspace_id, changed)
-    ids = await _insert(session, workspace_id, campaign_id, created, import_id, created_by)
+    await _update(session, workspace_id, settled.changed)
+    ids = await _insert(session, workspace_id, campaign_id, settled.created, import_id, created_by)
+    await replace_other_phones(session, workspace_id, campaign_id, _changed_others(written, ids))
     return Written(
-        created=len(plan.created),
-        updated=plan.updates,
-        skipped=len(plan.skipped),
+        created=len(settled.created),
+        updated=settled.updates,
+        skipped=len(settled.skipped),
         problems=plan.problems,
         ids=_ids_by_index(plan, ids),
-        due=any(standing.state is ProspectState.READY for _, standing in [*created, *changed]),
+        due=any(standing.state is ProspectState.READY for _, standing in (*settled.created, *settled.changed)),
+        repeats=tuple(settled.skipped),
     )
 
 
@@ -108,7 +112,8 @@ def _texts(parameter: str) -> str:
     return f"array(SELECT json_array_elements_text(CAST(:{parameter} AS json)))"
 
 
-async def _open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: UUID) -> Row[Any]:
+async def open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: UUID) -> Row[Any]:
+    """The campaign, if people can be added to it. Raises CampaignClosed."""
     sql = """SELECT id, workspace_id, status, settings, hidden_at FROM campaigns
              WHERE id = :id AND workspace_id = :workspace"""
     campaign = await one(session, sql, {"id": campaign_id, "workspace": workspace_id})
@@ -119,20 +124,24 @@ async def _open_campaign(session: AsyncSession, workspace_id: UUID, campaign_id:
     return campaign
 
 
-async def _read_known(
+async def read_known(
     session: AsyncSession, campaign_id: UUID, prospects: Sequence[NewProspect], *, lock: bool
 ) -> list[KnownProspect]:
+    """Whom the campaign has with a phone or an external id of these."""
     sql = f"""
         SELECT id, phone, extension, external_id, name, variables, zone_set, zone_source, priority, state, held_reason,
-            next_due_at, attempts
-        FROM prospects WHERE id IN (
+            next_due_at, attempts, phone_at, bad_phones,
+            {others_of("p.id")}
+        FROM prospects p WHERE id IN (
             SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = ANY({_texts("phones")})
+            UNION
+            SELECT prospect_id FROM prospect_phones WHERE campaign_id = :campaign AND phone = ANY({_texts("phones")})
             UNION
             SELECT id FROM prospects WHERE campaign_id = :campaign AND external_id = ANY({_texts("external")}))
         ORDER BY id"""
     parameters = {
         "campaign": campaign_id,
-        "phones": json.dumps(list({each.phone for each in prospects})),
+        "phones": json.dumps(list({phone for each in prospects for phone in each.phones})),
         # Identifiers that cannot be stored are refused row by row; here they would break the whole statement.
         "external": json.dumps(
             list({e for each in prospects if (e := each.external_id) is not None and is_storable(e)})
@@ -145,6 +154,7 @@ async def _read_known(
             facts=NewProspect(
                 phone=row.phone,
                 extension=row.extension,
+                other_phones=lines_of(row.other_phones, row.other_extensions),
                 external_id=row.external_id,
                 name=row.name,
                 variables=row.variables,
@@ -156,18 +166,20 @@ async def _read_known(
             held_reason=row.held_reason,
             next_due_at=row.next_due_at,
             attempts=row.attempts,
+            turn=Turn(at=row.phone_at, bad=row.bad_phones),
         )
         for row in found
     ]
 
 
-async def _circumstances(session: AsyncSession, campaign: Row[Any], people: Sequence[Person]) -> Circumstances:
+async def circumstances(session: AsyncSession, campaign: Row[Any], people: Sequence[Person]) -> Circumstances:
+    """What decides the states of these people besides what is said of them."""
     sql = f"""
         SELECT dialer_now() AS now, array(
             SELECT DISTINCT phone FROM suppressions WHERE workspace_id = :workspace
                 AND phone = ANY({_texts("phones")}) AND (campaign_id IS NULL OR campaign_id = :campaign)
         ) AS phones"""
-    phones = json.dumps([person.facts.phone for person in people])
+    phones = json.dumps([phone for person in people for phone in person.facts.phones])
     parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": phones}
     found = (await rows(session, sql, parameters))[0]
     rules = rules_from_json(campaign.settings)
@@ -187,7 +199,7 @@ async def _insert_contacts_and_lanes(
 ) -> None:
     if not people:
         return
-    phones = json.dumps(sorted({person.facts.phone for person in people}))
+    phones = json.dumps(sorted({phone for person in people for phone in person.facts.phones}))
     sql = f"""
         INSERT INTO contacts (workspace_id, phone)
         SELECT :workspace, phone FROM unnest({_texts("phones")}) AS phone ORDER BY phone
@@ -213,7 +225,7 @@ async def _insert_contacts_and_lanes(
 _GIVEN = """
     ROWS FROM (json_to_recordset(CAST(:people AS json)) AS (id uuid, phone text, extension text, external_id text,
         name text, variables jsonb, zone_set text, zone_source text, priority smallint, state text, held_reason text,
-        next_due_at timestamptz, import_row bigint)) WITH ORDINALITY AS v
+        next_due_at timestamptz, import_row bigint, phone_at smallint, bad_phones smallint)) WITH ORDINALITY AS v
     JOIN contacts c ON c.workspace_id = :workspace AND c.phone = v.phone"""
 
 
@@ -224,7 +236,7 @@ async def _update(session: AsyncSession, workspace_id: UUID, people: Sequence[tu
         UPDATE prospects p SET phone = v.phone, contact_id = c.id, extension = v.extension,
             external_id = v.external_id, name = v.name, variables = v.variables, zone_set = v.zone_set,
             zone_source = v.zone_source, priority = v.priority, state = v.state, held_reason = v.held_reason,
-            next_due_at = v.next_due_at
+            next_due_at = v.next_due_at, phone_at = v.phone_at, bad_phones = v.bad_phones
         FROM {_GIVEN} WHERE p.id = v.id"""
     await session.execute(text(sql), {"workspace": workspace_id, "people": _as_json(people)})
 
@@ -273,6 +285,8 @@ def _as_json(people: Sequence[tuple[Person, Standing]]) -> str:
             "held_reason": standing.held_reason,
             "next_due_at": None if standing.next_due_at is None else standing.next_due_at.isoformat(),
             "import_row": person.facts.import_row,
+            "phone_at": person.turn.at,
+            "bad_phones": person.turn.bad,
         }
         for person, standing in people
     ]
@@ -281,6 +295,16 @@ def _as_json(people: Sequence[tuple[Person, Standing]]) -> str:
 
 def _priority(person: Person) -> int:
     return DEFAULT_PRIORITY if person.facts.priority is None else person.facts.priority
+
+
+def _changed_others(people: Sequence[Person], created: Mapping[str, UUID]) -> dict[UUID, Sequence[Line]]:
+    """The other phones of those whose other phones are not stored so."""
+    changed: dict[UUID, Sequence[Line]] = {}
+    for person in people:
+        others, known = person.facts.lines[1:], person.known
+        if others != (known.facts.lines[1:] if known is not None else ()):
+            changed[created[person.facts.phone] if known is None else known.id] = others
+    return changed
 
 
 def _ids_by_index(plan: Plan, created: Mapping[str, UUID]) -> dict[int, UUID]:

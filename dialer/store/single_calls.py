@@ -16,6 +16,7 @@ from dialer.domain.timing import Timing
 from dialer.domain.zones import zones_for_phone
 from dialer.store.claims import database_now
 from dialer.store.database import one, rows
+from dialer.store.person_phones import in_use
 from dialer.store.tables.base import LIVE
 
 
@@ -85,8 +86,7 @@ async def check_gates(
     sql = f"""
         SELECT EXISTS (SELECT 1 FROM suppressions WHERE workspace_id = :w AND phone = :phone AND campaign_id IS NULL)
                 AS suppressed,
-            EXISTS (SELECT 1 FROM calls c JOIN contacts p ON p.id = c.contact_id
-                WHERE p.workspace_id = :w AND p.phone = :phone AND c.{LIVE}) AS in_call"""
+            {in_use("SELECT id FROM contacts WHERE workspace_id = :w AND phone = :phone")} AS in_call"""
     facts = (await rows(session, sql, {"w": workspace_id, "phone": phone}))[0]
     suppression = "on the do-not-call list" if facts.suppressed else "not on the do-not-call list"
     status = "this person is in a call" if facts.in_call else "nobody calls this person now"

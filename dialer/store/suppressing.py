@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one
 from dialer.store.locks import hold_phone
+from dialer.store.tables.base import LIVE
 
 
 async def suppress(
@@ -20,7 +21,7 @@ async def suppress(
     source: str = "api",
     created_by: str | None = None,
 ) -> tuple[Row[Any], bool]:
-    """Add an entry; its row, and whether it is new. Ready people with this phone become suppressed.
+    """Add an entry; its row, and whether it is new. Ready people with this phone, first or other, become suppressed.
 
     Somebody who is in a call keeps it: their state is decided when it ends.
     """
@@ -40,7 +41,9 @@ async def suppress(
     new = await one(session, sql, parameters)
     sql = """
         UPDATE prospects p SET state = 'suppressed', next_due_at = NULL FROM contacts c
-        WHERE c.workspace_id = :workspace AND c.phone = :phone AND p.contact_id = c.id AND p.state IN ('ready', 'held')
+        WHERE c.workspace_id = :workspace AND c.phone = :phone AND p.state IN ('ready', 'held')
+            AND p.id IN (SELECT q.id FROM prospects q WHERE q.contact_id = c.id
+                UNION ALL SELECT o.prospect_id FROM prospect_phones o WHERE o.contact_id = c.id)
             AND (CAST(:campaign AS uuid) IS NULL OR p.campaign_id = CAST(:campaign AS uuid))"""
     await session.execute(text(sql), parameters)
     if new is not None:
@@ -66,10 +69,14 @@ async def unsuppress(session: AsyncSession, suppression_id: UUID) -> bool:
 
 
 async def count_undecided_for_phone(session: AsyncSession, workspace_id: UUID, phone: str) -> int:
-    """Calls to the phone that passed their gate and have no answer from the carrier yet."""
-    sql = """SELECT count(*) AS n FROM calls c JOIN contacts p ON p.id = c.contact_id
-             WHERE p.workspace_id = :workspace AND p.phone = :phone AND c.state IN ('dialing', 'unknown')
-                AND c.carrier_call_id IS NULL"""
+    """Calls to whoever has the phone that passed their gate and have no answer from the carrier yet."""
+    sql = f"""
+        WITH contact AS (SELECT id FROM contacts WHERE workspace_id = :workspace AND phone = :phone)
+        SELECT count(*) AS n FROM calls c WHERE c.{LIVE} AND c.state IN ('dialing', 'unknown')
+            AND c.carrier_call_id IS NULL AND (c.contact_id IN (SELECT id FROM contact) OR c.prospect_id IN (
+                SELECT p.id FROM prospects p WHERE p.contact_id IN (SELECT id FROM contact)
+                UNION ALL SELECT o.prospect_id FROM prospect_phones o WHERE o.contact_id IN (SELECT id FROM contact)))
+            AND c.workspace_id = :workspace"""
     row = await one(session, sql, {"workspace": workspace_id, "phone": phone})
     return 0 if row is None else row.n
 

@@ -3,7 +3,7 @@
 from dialer.store.tables.accounts import Agent, ApiKey, CarrierAccount, PhoneNumber, Workspace
 from dialer.store.tables.base import Base
 from dialer.store.tables.calls import Call, CallEvent
-from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect
+from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect, ProspectPhone
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
 from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
 from dialer.store.tables.recoveries import Recovery
@@ -27,6 +27,7 @@ __all__ = [
     "PaceRow",
     "PhoneNumber",
     "Prospect",
+    "ProspectPhone",
     "Recovery",
     "Suppression",
     "Tally",

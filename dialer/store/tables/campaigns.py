@@ -89,7 +89,11 @@ class Lane(Base):
 
 
 class Prospect(Tenant):
-    """One person to reach in one campaign. ``zone_set`` is empty when no zone is known."""
+    """One person to reach in one campaign. ``zone_set`` is empty when no zone is known.
+
+    ``phone`` is the first of their phones. ``phone_at`` is the one to be called next, 0 being the first; bit i of
+    ``bad_phones`` is set once nobody can be called at phone i.
+    """
 
     __tablename__ = "prospects"
 
@@ -109,6 +113,8 @@ class Prospect(Tenant):
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     last_disposition: Mapped[str | None]
     last_outcome: Mapped[str | None]
+    phone_at: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    bad_phones: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     import_id: Mapped[UUID | None] = mapped_column(ForeignKey("imports.id"))
     import_row: Mapped[int | None]
 
@@ -138,4 +144,24 @@ class Prospect(Tenant):
         Index("ix_prospects_contact_id", "contact_id"),
         Index("ix_prospects_import_id", "import_id", "import_row"),
         Index("ix_prospects_in_call", "updated_at", postgresql_where=text("state = 'in_call'")),
+    )
+
+
+class ProspectPhone(Base):
+    """A further phone of a prospect, tried in order of ``position`` after the first, which is in their own row."""
+
+    __tablename__ = "prospect_phones"
+
+    prospect_id: Mapped[UUID] = mapped_column(ForeignKey("prospects.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"))
+    contact_id: Mapped[UUID] = mapped_column(ForeignKey("contacts.id"))
+    phone: Mapped[str]
+    extension: Mapped[str | None]
+
+    __table_args__ = (
+        CheckConstraint("position BETWEEN 1 AND 4", name="position_known"),
+        Unique("campaign_id", "phone"),
+        Index("ix_prospect_phones_contact_id", "contact_id"),
     )
