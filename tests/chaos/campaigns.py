@@ -51,7 +51,7 @@ def redial(delays: list[str]) -> dict[str, Any]:
 async def set_up(clients: Clients, plan: RunPlan, people: Everybody) -> Scenery:
     """Limits, three campaigns and the people of the first file; nobody is called yet."""
     first_hours = ALL_DAY if plan.scene is None else plan.scene.hours
-    agent = await clients.post("/agents", {"name": "Ann", "first_message": "Hello {{name}}!"})
+    agent = await clients.post("/agents", {"name": "Ann", "first_message": "Hello {{name|there}}!"})
     account = (await clients.get("/carrier-accounts"))["items"][0]
     at_once, per_second = plan.limits.account
     await clients.patch(

@@ -49,7 +49,7 @@ class Campaign:
     @classmethod
     def make(cls, stack: Stack, **settings: Any) -> "Campaign":
         """A draft that calls all day, with an agent and a caller number of its own."""
-        agent = ok(stack.api.post("/agents", json={"name": "Ann", "first_message": "Hello {{name}}!"}))
+        agent = ok(stack.api.post("/agents", json={"name": "Ann", "first_message": "Hello {{name|there}}!"}))
         account = ok(stack.api.get("/carrier-accounts"))["items"][0]
         phone = f"+1650555{next(_next) + 1000:04d}"
         number = {"phone": phone, "carrier_account_id": account["id"]}

@@ -90,7 +90,7 @@ async def _made(url: str) -> LiveCalls:
 def _campaigns(api: ApiProcess) -> list[str]:
     """Drafts, as the API writes them."""
     with httpx.Client(base_url=f"http://{HOST}:{api.port}/api/v1", headers={"X-API-Key": KEY}, trust_env=False) as http:
-        agent = http.post("/agents", json={"name": "Ann", "first_message": "Hello {{name}}"}).raise_for_status()
+        agent = http.post("/agents", json={"name": "Ann", "first_message": "Hello {{name|there}}"}).raise_for_status()
         body = {"name": "Spring sale", "agent_id": agent.json()["id"], "caller_numbers": ["+16505550150"]}
         return [http.post("/campaigns", json=body).raise_for_status().json()["id"] for _ in STATUSES]
 
