@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
-from dialer.domain.prospect_rows import FIELDS, VARIABLES_FIELD
+from dialer.domain.prospect_rows import FIELDS, OTHER_PHONES, VARIABLES_FIELD
 
 MOST_COLUMNS = 500
 
@@ -29,12 +29,13 @@ phone: phone phonenumber phoneno phonee164 e164 primaryphone phone1 telephone te
   workphone businessphone telefono numerotelefono numeroditelefono telefonocellulare cellulare telefonomovil movil
   celular numerodetelephone ndetelephone telephoneportable portable mobiltelefon telefon telefonnummer rufnummer handy
   handynummer mobilnummer telefone telemovel telefoon telefoonnummer puhelin puhelinnumero telefonszam numertelefonu
-  телефон номертелефона мобильный 電話番号 电话 手机 전화번호 phones number numero nummer
+  телефон номертелефона мобильный 電話番号 電話 携帯電話 行動電話 手機 电话 手机 电话号码 전화번호 전화 휴대폰
+  τηλέφωνο κινητό טלפון נייד هاتف جوال موبايل phones number numero nummer
 extension: extension ext phoneextension phoneext durchwahl interno poste
 external_id: externalid externalreference externalref leadid contactid customerid clientid crmid recordid prospectid
   userid uuid idexterno kundennummer idcliente idclient id
 name: name fullname contactname customername clientname leadname displayname nome nomecompleto nombre nombrecompleto
-  nomcomplet nom vollername naam imie имя фио 氏名 姓名
+  nomcomplet nom vollername naam imie имя фио 氏名 姓名 名前 이름 성명 όνομα שם שםמלא الاسم isim adsoyad
 first_name: firstname givenname forename fname first vorname prenom primernombre primeironome voornaam
 last_name: lastname surname familyname lname last nachname nomdefamille cognome apellido apellidos sobrenome achternaam
 country: country countrycode countryiso isocountry iso iso2 paese nazione pais pays land страна 国家
@@ -44,6 +45,28 @@ time_zone: timezone timezoneid tz tzid tzname ianatimezone fusoorario zonahorari
   zone
 priority: priority prio rank prioritat priorita prioridad priorite prioridade
 """
+
+# A further phone of the same person is taken as one where its header says so: with a number behind these words …
+_NUMBERED = """
+phone phonenumber phoneno telephone telephonenumber tel mobile mobilephone mobilenumber cell cellphone contactphone
+contactnumber altphone alternatephone otherphone telefono numerotelefono cellulare movil celular portable telefon
+telefonnummer rufnummer handy handynummer mobilnummer telefone telemovel telefoon telefoonnummer puhelin telefonszam
+телефон 電話番号 电话 手机 전화번호
+"""
+
+# … or in words.
+_COUNTED: Mapping[int, str] = MappingProxyType(
+    {
+        2: """secondphone secondaryphone secondphonenumber secondaryphonenumber phonesecondary 2ndphone alternatephone
+            alternativephone alternatephonenumber alternativephonenumber alternatenumber altphone altphonenumber
+            otherphone otherphonenumber additionalphone backupphone secondotelefono telefonosecondario altrotelefono
+            segundotelefono otrotelefono telefonoalternativo telefonosecundario deuxiemetelephone autretelephone
+            zweitetelefonnummer weiteretelefonnummer alternativetelefonnummer tweedetelefoon outrotelefone""",
+        3: "thirdphone thirdphonenumber 3rdphone terzotelefono tercertelefono troisiemetelephone drittetelefonnummer",
+        4: "fourthphone fourthphonenumber 4thphone",
+        5: "fifthphone fifthphonenumber 5thphone",
+    }
+)
 
 
 def fold_header(header: str) -> str:
@@ -91,6 +114,9 @@ def _synonyms() -> Mapping[str, tuple[str, ...]]:
     for entry in re.split(r"\n(?=\w)", _SYNONYMS.strip()):
         field, _, words = entry.partition(":")
         table[field] = tuple(fold_header(word) for word in words.split())
+    for place, field in enumerate(OTHER_PHONES, start=2):
+        numbered = [f"{word}{place}" for word in _NUMBERED.split()]
+        table[field] = tuple(fold_header(word) for word in [*numbered, *_COUNTED.get(place, "").split()])
     if set(table) != set(FIELDS):
         raise AssertionError("every field has synonyms")
     return MappingProxyType(table)

@@ -97,6 +97,14 @@ def marked_encoding(head: bytes) -> tuple[bytes, str | None]:
     return b"", "utf-16-le" if sample[1::2].count(0) >= sample[::2].count(0) else "utf-16-be"
 
 
+def refuse_stateful(piece: bytes) -> None:
+    """Raises FileRefused where letters depend on those before them: no row could be read without all others."""
+    if any(code in piece for code in _SHIFT_CODES):
+        raise FileRefused(
+            "encoding_stateful", "The file is in ISO-2022, which cannot be read", "Save it again as CSV UTF-8"
+        )
+
+
 class Survey:
     """Counts lines and tells encodings apart over the whole file: a head of plain letters tells nothing."""
 
@@ -118,10 +126,7 @@ class Survey:
         if self._wide:
             piece = self._decoder.decode(piece).encode("utf-8", "replace")
         else:
-            if any(code in piece for code in _SHIFT_CODES):
-                raise FileRefused(
-                    "encoding_stateful", "The file is in ISO-2022, which cannot be read", "Save it again as CSV UTF-8"
-                )
+            refuse_stateful(piece)
             if self._known is None and (not piece.isascii() or self._decoder.getstate()[0]):
                 self._judge(piece)
         parts = piece.split(b'"')

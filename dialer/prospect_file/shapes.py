@@ -13,7 +13,7 @@ from dialer.domain.formulas import unguarded
 from dialer.domain.phones import PhoneRefused, parse_phone
 from dialer.domain.prospect_rows import FIELDS
 from dialer.prospect_file.columns import MOST_COLUMNS, recognised
-from dialer.prospect_file.encodings import Survey, bytes_of, marked_encoding, named_encoding
+from dialer.prospect_file.encodings import Survey, bytes_of, marked_encoding, named_encoding, refuse_stateful
 from dialer.prospect_file.records import ByteStream, Position, Record, RecordReader
 from dialer.prospect_file.refusals import FileRefused
 
@@ -123,6 +123,8 @@ def _refuse_foreign(head: bytes) -> None:
     code = next((code for magic, code in _FOREIGN if head.startswith(magic)), None)
     wide = bytes_of(marked_encoding(head)[1] or "utf-8") > 1
     controls = sum(count for byte, count in Counter(head[:4096]).items() if byte < 32 and byte not in b"\0\t\n\r\f\x1b")
+    if code is None and not wide:
+        refuse_stateful(head[:4096])
     if code is None and not wide and controls * 50 > len(head[:4096]):
         code = "file_is_binary"
     if code == "file_is_spreadsheet":
