@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from dialer.domain.countries import country_code
+from dialer.domain.person_phones import Line, once_each
 from dialer.domain.phones import Phone, PhoneRefused, parse_phone
 from dialer.domain.zones import ZoneSource, ZoneUnknown, resolve_zones
 
+OTHER_PHONES = ("phone_2", "phone_3", "phone_4", "phone_5")
+"""Further phones of the same person, in the order in which they are tried."""
+
 FIELDS = (
     "phone",
+    *OTHER_PHONES,
     "extension",
     "external_id",
     "name",
@@ -58,7 +63,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 class ProspectRow:
     """A good row. ``row`` counts as a spreadsheet does, the header being 1.
 
-    ``phone`` is E.164 and, with ``external_id`` where present, what makes a prospect unique in its campaign.
+    ``phone`` is E.164 and, with ``external_id`` where present, what makes a prospect unique in its campaign;
+    ``other_phones`` are further ones of the same person, in order.
     ``zone_set`` is a ``ZoneSet.key``, None when nothing tells where the person is: such a prospect is held.
     """
 
@@ -71,6 +77,7 @@ class ProspectRow:
     zone_set: str | None
     zone_source: ZoneSource
     priority: int
+    other_phones: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +141,7 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
     fields = text.fields
     country = country_code(fields["country"]) if "country" in fields else None
     # A country that we cannot read leaves no default: the campaign's own would be a guess about this person.
-    phone = _phone(fields, country if "country" in fields else default_region)
+    phone, *others = _phones(fields, country if "country" in fields else default_region)
     try:
         zones = resolve_zones(
             explicit=fields.get("time_zone"),
@@ -142,6 +149,7 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
             region=fields.get("region"),
             postal_code=fields.get("postal_code"),
             phone=phone.e164,
+            other_phones=[other.e164 for other in others],
         )
     except ZoneUnknown as unknown:
         raise _Bad("time_zone", unknown.code, unknown.message, unknown.suggestion) from None
@@ -149,6 +157,7 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
         row=text.row,
         phone=phone.e164,
         extension=_extension(fields, phone),
+        other_phones=once_each(Line(each.e164, each.extension) for each in (phone, *others))[1:],
         external_id=_at_most(EXTERNAL_ID_LIMIT, "external_id", fields.get("external_id")),
         name=_name(fields),
         variables=_variables(text),
@@ -165,18 +174,24 @@ def _country_of_address(fields: Mapping[str, str], phone: Phone, default_region:
     return phone.region if phone.region == default_region.strip().upper() else None
 
 
-def _phone(fields: Mapping[str, str], region: str | None) -> Phone:
+def _phones(fields: Mapping[str, str], region: str | None) -> list[Phone]:
+    """All phones of a row in order, one at least."""
+    filled = [name for name in ("phone", *OTHER_PHONES) if name in fields]
+    return [_phone(fields, name, region) for name in filled or ["phone"]]
+
+
+def _phone(fields: Mapping[str, str], column: str, region: str | None) -> Phone:
     try:
-        return parse_phone(fields.get("phone", ""), region)
+        return parse_phone(fields.get(column, ""), region)
     except PhoneRefused as refused:
         if refused.code == "phone_no_country" and "country" in fields:
             suggestion = "Write its ISO code, such as DE, or the number with + and country code"
             raise _Bad("country", "country_unknown", "This is no country that we know", suggestion) from None
-        raise _Bad("phone", refused.code, refused.message, refused.suggestion) from None
+        raise _Bad(column, refused.code, refused.message, refused.suggestion) from None
 
 
 def _extension(fields: Mapping[str, str], phone: Phone) -> str | None:
-    written = fields.get("extension")
+    written = fields.get("extension") if "phone" in fields else None
     if written is None:
         return phone.extension
     if not _EXTENSION.fullmatch(written):

@@ -7,7 +7,7 @@ counts once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -17,7 +17,7 @@ from dialer.domain.prospect_matching import DEFAULT_PRIORITY
 from dialer.domain.prospect_rows import ProspectRow, RowError
 from dialer.domain.states import ImportStatus
 from dialer.store.database import one, rows
-from dialer.store.import_errors import REPEATS_KEPT, insert_errors, repeated_rows, row_errors
+from dialer.store.import_errors import REPEATS_KEPT, headers_of, insert_errors, repeated_rows, row_errors
 from dialer.store.imports import ImportConflict, ImportRecord, import_record
 from dialer.store.locks import share_campaign
 from dialer.store.prospect_writes import NewProspect, OnDuplicate, Written, write_prospects
@@ -72,12 +72,12 @@ async def record_chunk(session: AsyncSession, record: ImportRecord, chunk: Chunk
         session,
         workspace_id=record.workspace_id,
         campaign_id=record.campaign_id,
-        prospects=[_prospect(row) for row in chunk.rows],
+        prospects=[as_prospect(row) for row in chunk.rows],
         on_duplicate=OnDuplicate(record.options.get("on_duplicate") or OnDuplicate.SKIP),
         import_id=record.id,
         created_by=record.created_by,
     )
-    headers = cast("Mapping[str, str]", (found.shape or {}).get("mapping", {}))
+    headers = headers_of(found.shape)
     errors = [*chunk.errors, *row_errors(chunk.rows, chunk.cells, written.problems, headers)]
     repeats = await _repeats(session, found, chunk, written)
     await insert_errors(session, record, [*errors, *repeated_rows(chunk.rows, chunk.cells, repeats, headers)])
@@ -98,10 +98,11 @@ async def record_chunk(session: AsyncSession, record: ImportRecord, chunk: Chunk
     return Recorded(record=import_record((await rows(session, sql, parameters))[0]), due=written.due)
 
 
-def _prospect(row: ProspectRow) -> NewProspect:
+def as_prospect(row: ProspectRow) -> NewProspect:
     return NewProspect(
         phone=row.phone,
         extension=row.extension,
+        other_phones=row.other_phones or None,
         external_id=row.external_id,
         name=row.name,
         variables=row.variables,
