@@ -86,9 +86,18 @@ def _status(facts: Mapping[str, Any], rules: CampaignRules) -> GateCheck:
         return GateCheck(name="status", passed=False, why=f"the prospect is {facts['state']}{reason}")
     if facts["next_due_at"] > now:
         return GateCheck(
-            name="status", passed=False, why="the next call is due later", next_eligible_at=facts["next_due_at"]
+            name="status",
+            passed=False,
+            why=f"the next call is due later{_where(facts)}",
+            next_eligible_at=facts["next_due_at"],
         )
-    return GateCheck(name="status", passed=True, why="due now in a running campaign")
+    return GateCheck(name="status", passed=True, why=f"due now in a running campaign{_where(facts)}")
+
+
+def _where(facts: Mapping[str, Any]) -> str:
+    """Which phone is called next, for somebody with several; by place, as it may be read aloud."""
+    phones = 1 + len(facts["other_phones"])
+    return f", on phone {facts['phone_at'] + 1} of {phones}" if phones > 1 else ""
 
 
 def _window(

@@ -19,14 +19,17 @@ from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
 from api.schemas.prospects import ItemError, ProspectIn, ProspectOut, ProspectPatch, UpsertIn, UpsertOut
 from dialer.domain.actors import Actor
+from dialer.domain.person_phones import Line, once_each
 from dialer.domain.phones import Phone, PhoneRefused, parse_phone
 from dialer.domain.prospect_matching import DEFAULT_PRIORITY, NewProspect, OnDuplicate
 from dialer.domain.states import ProspectState
 from dialer.domain.zones import ZoneSet, resolve_zones
+from dialer.prospect_file.columns import is_ours
 from dialer.store import pages, prospect_reads
 from dialer.store.catalog import read
 from dialer.store.database import violated
-from dialer.store.prospect_edits import InCall, edit_prospect
+from dialer.store.person_phones import lines_of
+from dialer.store.prospect_edits import InCall, PhoneTaken, edit_prospect
 from dialer.store.prospect_writes import CampaignClosed, Written, hold_prospects, write_prospects
 from dialer.store.tables import Workspace
 
@@ -66,7 +69,8 @@ def people_of(
             "import": ("t.import_id = :import", import_id),
             "disposition": ("t.last_disposition = :disposition", disposition),
             "search": (
-                "(t.name ILIKE :search OR t.phone LIKE :search OR t.external_id ILIKE :search)",
+                """(t.name ILIKE :search OR t.phone LIKE :search OR t.external_id ILIKE :search OR EXISTS (
+                    SELECT 1 FROM prospect_phones o WHERE o.prospect_id = t.id AND o.phone LIKE :search))""",
                 pages.contains(filters.search),
             ),
         }
@@ -108,7 +112,8 @@ async def upsert_prospects(services: Services, actor: Actor, reference: str, giv
         region = await _default_region(session, actor)
         for index, item in enumerate(given.items):
             try:
-                good.append(_row(ProspectIn.model_validate(item), region))
+                said = {name: value for name, value in item.items() if not is_ours(name)}
+                good.append(_row(ProspectIn.model_validate(said), region))
                 places.append(index)
             except ValidationError as error:
                 errors.append(_item_error(index, field_errors(error.errors(include_url=False))[0]))
@@ -148,9 +153,11 @@ async def change_prospect(services: Services, actor: Actor, prospect_id: UUID, p
         if violated(error) in ("uq_prospects_campaign_id_phone", "uq_prospects_campaign_id_external_id"):
             raise Conflict("Another prospect of the campaign has this.", code="prospect_exists") from None
         raise
+    except PhoneTaken:
+        raise Conflict("Another prospect of the campaign has this.", code="prospect_exists") from None
     except InCall:
         raise Conflict(
-            "This prospect is in a call; the phone cannot be changed now.",
+            "This prospect is in a call; the phones cannot be changed now.",
             code="prospect_in_call",
             current_status=ProspectState.IN_CALL,
         ) from None
@@ -179,15 +186,21 @@ async def _changes(
 ) -> dict[str, Any]:
     changes = {name: given[name] for name in ("external_id", "name", "metadata") if name in given}
     phone = row["phone"]
+    others: Sequence[str] = row["other_phones"]
     if "phone" in given:
         found = _phone(given["phone"], await _default_region(session, actor))
         phone, changes["phone"], changes["extension"] = found.e164, found.e164, found.extension
+    if "other_phones" in given:
+        changes["other_phones"] = _others(given["other_phones"], await _default_region(session, actor))
+        others = [line.phone for line in changes["other_phones"]]
     if "variables" in given:
         changes["variables"] = {**row["variables"], **given["variables"]}
     if "priority" in given:
         changes["priority"] = DEFAULT_PRIORITY - given["priority"]
-    if "time_zone" in given or (phone != row["phone"] and row["zone_source"] != "explicit"):
-        zones = resolve_zones(explicit=given.get("time_zone"), phone=phone)
+    moved = phone != row["phone"] and row["zone_source"] != "explicit"
+    elsewhere = list(others) != row["other_phones"] and row["zone_source"] in ("phone", "none")
+    if "time_zone" in given or moved or elsewhere:
+        zones = resolve_zones(explicit=given.get("time_zone"), phone=phone, other_phones=others)
         changes["zone_set"] = "" if zones.zone_set is None else zones.zone_set.key
         changes["zone_source"] = zones.source
     return changes
@@ -226,16 +239,19 @@ async def _default_region(session: AsyncSession, actor: Actor) -> str | None:
 def _row(given: ProspectIn, default_region: str | None) -> NewProspect:
     country = given.country.upper() if given.country else None
     phone = _phone(given.phone, country or default_region)
+    others = None if given.other_phones is None else _others(given.other_phones, country or default_region)
     zones = resolve_zones(
         explicit=given.time_zone,
         country=country,
         region=given.region,
         postal_code=given.postal_code,
         phone=phone.e164,
+        other_phones=[line.phone for line in others or ()],
     )
     return NewProspect(
         phone=phone.e164,
-        extension=phone.extension,
+        other_phones=others,
+        extension=given.extension or phone.extension,
         external_id=given.external_id,
         name=given.name,
         variables=given.variables,
@@ -245,11 +261,16 @@ def _row(given: ProspectIn, default_region: str | None) -> NewProspect:
     )
 
 
-def _phone(raw: str, region: str | None) -> Phone:
+def _others(raw: Sequence[str], region: str | None) -> tuple[Line, ...]:
+    phones = (_phone(each, region, field=f"other_phones.{place}") for place, each in enumerate(raw))
+    return once_each(Line(phone.e164, phone.extension) for phone in phones)
+
+
+def _phone(raw: str, region: str | None, *, field: str = "phone") -> Phone:
     try:
         return parse_phone(raw, region)
     except PhoneRefused as error:
-        raise invalid("phone", error.code, f"{error.message}. {error.suggestion}.") from None
+        raise invalid(field, error.code, f"{error.message}. {error.suggestion}.") from None
 
 
 def _item_error(index: int, error: FieldError) -> ItemError:
@@ -259,9 +280,12 @@ def _item_error(index: int, error: FieldError) -> ItemError:
 def prospect_out(row: Mapping[str, Any]) -> ProspectOut:
     """A stored prospect as clients read it. Stored priorities grow downwards, those of clients upwards."""
     zones = ZoneSet.parse(row["zone_set"]).names if row["zone_set"] else ()
+    lines = lines_of(row["other_phones"], row["other_extensions"])
     return ProspectOut.model_validate(
         {
             **row,
+            "other_phones": [f"{line.phone} x{line.extension}" if line.extension else line.phone for line in lines],
+            "next_phone": (row["phone"], *row["other_phones"])[row["phone_at"]],
             "time_zones": list(zones),
             "time_zone_source": row["zone_source"],
             "priority": DEFAULT_PRIORITY - row["priority"],

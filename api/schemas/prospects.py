@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError, to_json
 from api.schemas.accounts import Region
 from api.schemas.base import Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.campaign_rules import Zone
+from dialer.domain.person_phones import MOST_PHONES
 from dialer.domain.prospect_rows import EXTERNAL_ID_LIMIT, NAME_LIMIT, PRIORITY_LIMIT, VARIABLES_LIMIT
 
 MAX_UPSERT = 1000
@@ -23,6 +24,15 @@ def _few(variables: dict[str, Any]) -> dict[str, Any]:
 
 RawPhone = Annotated[
     str, Field(min_length=1, max_length=60, description="E.164, or any usual spelling.", examples=["+12025550123"])
+]
+Extension = Annotated[str, Field(pattern=r"^[0-9]{1,9}$", examples=["12"])]
+OtherPhones = Annotated[
+    list[RawPhone],
+    Field(
+        max_length=MOST_PHONES - 1,
+        description="Further phones of the same person, tried in this order after the first.",
+        examples=[["+12025550124", "+12025550125 x12"]],
+    ),
 ]
 ExternalId = Annotated[str, Field(min_length=1, max_length=EXTERNAL_ID_LIMIT)]
 PersonName = Annotated[str, Field(max_length=NAME_LIMIT)]
@@ -52,10 +62,12 @@ class ProspectIn(Document):
     )
 
     phone: RawPhone
+    extension: Extension | None = Field(default=None, description="Dialed once the phone is answered.")
+    other_phones: OtherPhones | None = None
     external_id: ExternalId | None = None
     name: PersonName | None = None
     variables: Variables = Field(default_factory=dict[str, Any])
-    time_zone: Zone | None = Field(default=None, description="IANA; left out: every zone that the number may be in.")
+    time_zone: Zone | None = Field(default=None, description="IANA; left out: every zone that the numbers may be in.")
     country: Country | None = Field(default=None, description="Of the address, and of a number without country code.")
     region: Place | None = Field(default=None, description="State or province of the address.")
     postal_code: Place | None = None
@@ -66,7 +78,10 @@ class UpsertIn(Document):
     """Up to 1,000 people; known ones, by external_id or phone, are updated."""
 
     items: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_UPSERT)] = Field(
-        description="Each as one prospect: external_id, phone, name, variables, time_zone, priority.",
+        description=(
+            "Each as one prospect: external_id, phone, name, variables, time_zone, priority. Members that begin with "
+            "dialer_ are ignored, so that lines of an exported file can be sent as they are."
+        ),
         examples=[[{"external_id": "crm-17", "phone": "+12025550123", "name": "Ada", "variables": {"plan": "gold"}}]],
     )
 
@@ -75,6 +90,7 @@ class ProspectPatch(Patch):
     """Changes to a prospect; what is left out stays, variables are merged."""
 
     phone: RawPhone = ""
+    other_phones: OtherPhones = Field(default_factory=list[str])
     external_id: ExternalId | None = None
     name: PersonName | None = None
     variables: Variables = Field(default_factory=dict[str, Any])
@@ -90,6 +106,8 @@ class ProspectOut(Owned):
     external_id: str | None
     phone: str
     extension: str | None
+    other_phones: list[str] = Field(description="In the order in which they are tried, an extension behind an x.")
+    next_phone: str = Field(description="The phone that is called next, or is being called.")
     name: str | None
     variables: dict[str, Any]
     time_zones: list[str]
