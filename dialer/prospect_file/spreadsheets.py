@@ -38,7 +38,7 @@ _SUSPICIOUS = 8 << 20
 _MOST_RATIO = 200
 _SHEETS_LOOKED_AT = 20
 _HEADER_PIECES = 128
-_CSV_PIECE = 1 << 20
+_CSV_PIECE = 1 << 18
 
 
 def is_package(head: bytes) -> bool:
