@@ -126,7 +126,9 @@ def signal_campaign(stack: Stack, campaign_id: str, name: str, argument: str | N
 
 
 def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(stack: Stack) -> None:
-    campaign = Campaign.make(stack, pace={"max_concurrent": 10, "calls_per_second": 10})
+    # A request that a killed worker had begun may end as unknown, and is redialed after a minute by default.
+    redial = {"max_attempts": 3, "delays": {"unknown": ["PT1S"]}}
+    campaign = Campaign.make(stack, pace={"max_concurrent": 10, "calls_per_second": 10}, redial=redial)
     phones = fresh_phones(60)
     for phone in phones:
         script(stack, phone, {"kind": "human", "talk_s": 60})
