@@ -156,7 +156,13 @@ def bulk_worker(parts: Parts) -> Worker:
     return Worker(
         parts.client,
         task_queue=BULK_QUEUE,
-        activities=[imports.scan_file, imports.write_rows, imports.finish_import, imports.cancel_import],
+        activities=[
+            imports.scan_file,
+            imports.write_rows,
+            imports.rehearse_rows,
+            imports.finish_import,
+            imports.cancel_import,
+        ],
         max_concurrent_activities=BULK_SLOTS,
         graceful_shutdown_timeout=GRACE,
         build_id=BUILD,

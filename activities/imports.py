@@ -7,11 +7,11 @@ of its rows is read, so that the place in it is a place in CSV.
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from tempfile import TemporaryFile
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 from uuid import UUID
 
 import psycopg
@@ -29,9 +29,12 @@ from dialer.store.import_chunks import Chunk, Place, Recorded, record_chunk
 from dialer.store.import_files import open_pieces, replace_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
 from dialer.store.prospect_writes import CampaignClosed
+from dialer.store.rehearsals import rehearsing
 from dialer.store.waking import wake
 
 HEARTBEAT_S = 2.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class ImportProgress:
     skipped: int = 0
     failed: int = 0
     at_end: bool = False
+    dry_run: bool = False
 
 
 class ImportActivities:
@@ -102,7 +106,7 @@ class ImportActivities:
         """
         with no_values_in_failures():
             record = await self._read(ref)
-            if record.status is not ImportStatus.RUNNING:
+            if record.status is not ImportStatus.RUNNING or record.dry_run:
                 return _progress(record)
             options = await self._options(ref, record)
             ends = asyncio.get_running_loop().time() + self._leg_s
@@ -117,6 +121,30 @@ class ImportActivities:
                     if asyncio.get_running_loop().time() >= ends or activity.is_worker_shutdown():
                         return _progress(record)
             return _progress(record, at_end=True)
+
+    @activity.defn
+    async def rehearse_rows(self, ref: ImportRef) -> ImportProgress:
+        """Judge every row as if it were written, and keep a report. What breaks off begins again from the first row."""
+        with no_values_in_failures():
+            record = await self._read(ref)
+            if record.status is not ImportStatus.RUNNING or record.report is not None:
+                return _progress(record, at_end=True)
+            options = await self._options(ref, record)
+            async with (
+                _heartbeats(lambda: _progress(record)),
+                rehearsing(self._database, record) as rehearsal,
+                aclosing(self._chunks(ref, record, options)) as chunks,
+            ):
+                goes_on = await self._ended_by(ref, None, rehearsal.begin())
+                while goes_on is not None and (chunk := await anext(chunks, None)) is not None:
+                    record = goes_on
+                    if activity.is_worker_shutdown():
+                        raise ApplicationError("the dry run begins again elsewhere", type="WorkerEnding")
+                    goes_on = await self._ended_by(ref, chunk, rehearsal.record(chunk))
+                if goes_on is not None:
+                    await self._ended_by(ref, None, rehearsal.finish())
+            record = await self._read(ref)
+            return _progress(record, at_end=record.report is not None)
 
     @activity.defn
     async def finish_import(self, ref: ImportRef) -> ImportProgress:
@@ -191,9 +219,17 @@ class ImportActivities:
 
     async def _record(self, ref: ImportRef, record: ImportRecord, chunk: Chunk) -> Recorded | None:
         """Write a chunk. None when the import no longer runs."""
-        try:
+
+        async def write() -> Recorded:
             async with self._database.transaction(UUID(ref.workspace_id)) as session:
                 return await record_chunk(session, record, chunk)
+
+        return await self._ended_by(ref, chunk, write())
+
+    async def _ended_by(self, ref: ImportRef, chunk: Chunk | None, writing: Awaitable[T]) -> T | None:
+        """What was written; None when the import no longer runs. What would go wrong for ever fails the import."""
+        try:
+            return await writing
         except ImportConflict:
             return None
         except CampaignClosed as closed:
@@ -201,7 +237,8 @@ class ImportActivities:
             await self._fail(ref, "campaign_closed", message, "Upload the file to another campaign", None)
         except DataError:
             # The same rows would be refused for ever.
-            message = f"PostgreSQL cannot store the rows from {chunk.start.row} to {chunk.end.row - 1}"
+            where = "" if chunk is None else f" from {chunk.start.row} to {chunk.end.row - 1}"
+            message = f"PostgreSQL cannot store the rows{where}"
             await self._fail(ref, "rows_not_storable", message, "Look for damaged text in these rows", None)
 
     async def _fail(self, ref: ImportRef, code: str, message: str, suggestion: str, column: str | None) -> NoReturn:
@@ -221,8 +258,12 @@ class ImportActivities:
             return _progress(await self._read(ref))
 
     async def _wake(self, ref: ImportRef) -> None:
-        """New people are dialed at once, and a campaign that only waited for the import completes."""
+        """New people are dialed at once, and a campaign that only waited for the import completes; a dry run concerns
+        no campaign."""
         async with self._database.transaction(UUID(ref.workspace_id)) as session:
+            record = await imports.read_import(session, UUID(ref.import_id))
+            if record is not None and record.dry_run:
+                return
             idle = await wake(session, UUID(ref.campaign_id))
         if idle:
             await self._workflows.nudge_campaign(UUID(ref.campaign_id))
@@ -276,4 +317,5 @@ def _progress(record: ImportRecord, *, at_end: bool = False) -> ImportProgress:
         skipped=record.skipped,
         failed=record.failed,
         at_end=at_end,
+        dry_run=record.dry_run,
     )

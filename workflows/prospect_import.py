@@ -26,6 +26,14 @@ READ_FILE = ActivityOptions(
     retry_policy=UNTIL_DONE,
 )
 
+#: Judges the whole file in one piece, since nothing is kept of a dry run that breaks off. Hours, for the largest files.
+REHEARSE_FILE = ActivityOptions(
+    task_queue=BULK_QUEUE,
+    start_to_close_timeout=timedelta(hours=6),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=UNTIL_DONE,
+)
+
 #: One short transaction.
 END_IMPORT = ActivityOptions(
     task_queue=BULK_QUEUE, start_to_close_timeout=timedelta(seconds=30), retry_policy=UNTIL_DONE
@@ -55,7 +63,7 @@ class ProspectImportWorkflow:
         try:
             await self._scan()
             while self._progress.status == RUNNING and not self._progress.at_end:
-                await self._write_leg()
+                await (self._rehearse() if self._progress.dry_run else self._write_leg())
             return await self._finish()
         except (ActivityError, asyncio.CancelledError) as error:
             if is_cancelled_exception(error):
@@ -72,6 +80,14 @@ class ProspectImportWorkflow:
         self._show(
             await workflow.execute_activity_method(
                 ImportActivities.scan_file, self._ref, summary="encoding, columns, number of rows", **READ_FILE
+            )
+        )
+
+    async def _rehearse(self) -> None:
+        workflow.set_current_details("**Dry run**: judging every row; nothing is written but a report.")
+        self._show(
+            await workflow.execute_activity_method(
+                ImportActivities.rehearse_rows, self._ref, summary="dry run: every row", **REHEARSE_FILE
             )
         )
 
@@ -103,8 +119,18 @@ class ProspectImportWorkflow:
 
     def _show(self, progress: ImportProgress) -> None:
         self._progress = progress
-        total = "" if progress.rows_total is None else f" of about {progress.rows_total:,}"
-        workflow.set_current_details(
-            f"**{progress.status}**: {progress.rows_read:,}{total} rows read: {progress.created:,} created, "
-            f"{progress.updated:,} updated, {progress.skipped:,} skipped, {progress.failed:,} failed."
+        what = f"dry run, {progress.status}" if progress.dry_run else progress.status
+        counts = (
+            f"{progress.created:,} created, {progress.updated:,} updated, {progress.skipped:,} skipped, "
+            f"{progress.failed:,} failed"
         )
+        workflow.set_current_details(f"**{what}**: {_share_read(progress)}: {counts}.")
+
+
+def _share_read(progress: ImportProgress) -> str:
+    """How many rows are read, of about how many, and the percentage; the total is exact once all are read."""
+    total = progress.rows_total
+    if not total or progress.status == "completed":
+        return f"{progress.rows_read:,} rows read"
+    percent = min(100, progress.rows_read * 100 // total)
+    return f"{percent} %, {progress.rows_read:,} of about {total:,} rows read"

@@ -109,20 +109,38 @@ async def retry_import(services: Services, actor: Actor, import_id: UUID) -> Imp
     )
 
 
+async def cancel_import(services: Services, actor: Actor, import_id: UUID) -> ImportOut:
+    """Stop a running import. Again changes nothing. Raises NotFound; Conflict when it has ended otherwise."""
+    await _stop(services, actor, import_id)
+    found = await read_import(services, actor, import_id)
+    if found.status != ImportStatus.CANCELLED:
+        raise Conflict(f"The import is {found.status}.", code="not_running", current_status=found.status)
+    return found
+
+
 async def undo_import(services: Services, actor: Actor, import_id: UUID) -> None:
-    """Cancel it when it runs; then delete it with the prospects that it made, if none of them was ever called."""
+    """Cancel it when it runs; then delete it with the prospects that it made, if none of them was ever called.
+
+    Raises NotFound; Conflict when somebody was called: then it stays, cancelled.
+    """
+    await _stop(services, actor, import_id)
     try:
         async with services.database.transaction(actor.workspace_id) as session:
-            await _found(session, import_id)
-            cancelled = await imports.cancel(session, import_id)
             await imports.undo(session, import_id)
     except imports.ImportConflict as error:
         raise _conflict(error) from None
+
+
+async def _stop(services: Services, actor: Actor, import_id: UUID) -> None:
+    """From the commit on no chunk is written; the workflow is told, so that it ends and wakes the campaign."""
+    async with services.database.transaction(actor.workspace_id) as session:
+        await _found(session, import_id)
+        cancelled = await imports.cancel(session, import_id)
     if cancelled:
         try:
             await services.workflows.cancel_import(import_id)
         except (RPCError, RuntimeError):
-            return  # the workflow finds its import gone
+            return  # its next leg finds the import cancelled
 
 
 async def _found(session: AsyncSession, import_id: UUID) -> dict[str, Any]:
@@ -141,6 +159,7 @@ def import_out(services: Services, row: Mapping[str, Any]) -> ImportOut:
     return ImportOut.model_validate(
         {
             **row,
+            "dry_run": row["options"].get("dry_run") is True,
             "encoding": shape.get("encoding"),
             "delimiter": shape.get("delimiter"),
             "mapping": shape.get("mapping"),

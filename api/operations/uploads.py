@@ -119,7 +119,8 @@ class _Receiving:
                 workspace_id=self._actor.workspace_id,
                 campaign_id=self._campaign_id,
                 filename=plain_name(filename),
-                options={},
+                # Told before the file, it keeps the campaign from waiting for people who will not come.
+                options={"dry_run": self._fields.get("dry_run", "").lower() in ("true", "1", "yes", "on")},
                 created_by=self._actor.principal,
             )
 
@@ -186,8 +187,6 @@ def checked_options(given: Mapping[str, Any]) -> UploadOptions:
     unknown = sorted(set(options.mapping) - set(FIELDS))
     if unknown:
         raise invalid("mapping", "unknown_field", f"Columns can be mapped to: {', '.join(FIELDS)}")
-    if options.dry_run:
-        raise invalid("dry_run", "not_available", "A dry run is not available yet")
     return options
 
 

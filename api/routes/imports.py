@@ -46,7 +46,7 @@ FORM: dict[str, Any] = {
                 },
                 "default_region": {"type": "string", "description": "ISO 3166 alpha-2", "examples": ["US"]},
                 "on_duplicate": {"type": "string", "enum": ["skip", "update"], "default": "skip"},
-                "dry_run": {"type": "boolean", "default": False, "description": "Not available yet: false"},
+                "dry_run": {"type": "boolean", "default": False, "description": "Write only a report"},
             },
         }
     }
@@ -144,6 +144,16 @@ async def retry_import(services: ServicesDep, actor: Writer, import_id: str) -> 
     return await imports.retry_import(services, actor, as_id(import_id, "import"))
 
 
+@router.post(
+    "/imports/{import_id}/cancel",
+    summary="Stop a running import; what it has written stays",
+    responses=responses(404, 409),
+)
+async def cancel_import(services: ServicesDep, actor: Writer, import_id: str) -> ImportOut:
+    """Within seconds no more is written. `POST /imports/{import_id}/retry` goes on where it stopped."""
+    return await imports.cancel_import(services, actor, as_id(import_id, "import"))
+
+
 @router.delete(
     "/imports/{import_id}",
     status_code=204,
@@ -151,4 +161,6 @@ async def retry_import(services: ServicesDep, actor: Writer, import_id: str) -> 
     responses=responses(404, 409),
 )
 async def undo_import(services: ServicesDep, actor: Writer, import_id: str) -> None:
+    """A running one is cancelled first, and stays cancelled when somebody was called already. Of a dry run nothing
+    but its record is there to be deleted."""
     await imports.undo_import(services, actor, as_id(import_id, "import"))

@@ -178,6 +178,60 @@ class UploadOptions(Document):
     dry_run: bool = False
 
 
+class ZoneSetCount(View):
+    """People who may be in any of these zones."""
+
+    time_zones: list[str]
+    people: int
+
+
+class ZonesReport(View):
+    """How the zones of the new people are known, and the largest sets of zones."""
+
+    by_source: dict[str, int] = Field(description="`explicit`, `address`, `phone`, or `none`", examples=[{"phone": 93}])
+    sets: list[ZoneSetCount]
+    in_other_sets: int
+    without: int = Field(description="Without a zone: held, unless the campaign goes by a zone of its own")
+
+
+class DuplicatesReport(View):
+    """Rows about people who are there already: of an earlier row of the file, or in the campaign."""
+
+    in_file: int
+    in_campaign: int
+
+
+class HourOfCalls(View):
+    """First calls in one hour."""
+
+    hour: datetime
+    calls: int
+
+
+class FirstCallsReport(View):
+    """When the new people would be called for the first time, if the campaign were launched now: the best case.
+
+    An hour has at most the calls that `pace.calls_per_second` allows, and those that `pace.max_concurrent` slots allow
+    if a call takes `assumed_call_s`. Whoever waits in the campaign already is called first.
+    """
+
+    starts_at: datetime
+    assumed_call_s: int
+    calls_per_hour: int
+    hours: list[HourOfCalls]
+    later: int = Field(description="Not within seven days, or not before the campaign's end")
+
+
+class ImportReport(View):
+    """What an upload would do: the rest is told by the counts of the import, and by its errors."""
+
+    errors: dict[str, int] = Field(description="Bad rows by code", examples=[{"phone_missing": 2}])
+    states: dict[str, int] = Field(description="New people by state", examples=[{"ready": 90, "held": 2}])
+    zones: ZonesReport
+    duplicates: DuplicatesReport
+    first_calls: FirstCallsReport
+
+
 class ImportOut(Owned):
     """One uploaded file: ``rows_read = created + updated + skipped + failed``."""
 
@@ -195,6 +249,8 @@ class ImportOut(Owned):
     delimiter: str | None
     mapping: dict[str, str] | None
     error: dict[str, Any] | None
+    dry_run: bool
+    report: ImportReport | None = Field(description="Of a dry run, once it has ended.")
     started_at: datetime | None
     finished_at: datetime | None
     progress: float

@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one, rows
+from dialer.store.imports import ADDING
 from dialer.store.pages import CREATED_AT, Listing, SortColumn
 from dialer.store.tables.base import LIVE
 
@@ -142,7 +143,7 @@ async def hide(session: AsyncSession, campaign_id: UUID) -> None:
 
 
 async def running_imports(session: AsyncSession, campaign_id: UUID) -> int:
-    sql = "SELECT count(*) AS n FROM imports WHERE campaign_id = :id AND status = 'running'"
+    sql = f"SELECT count(*) AS n FROM imports WHERE campaign_id = :id AND {ADDING}"
     row = await one(session, sql, {"id": campaign_id})
     return 0 if row is None else row.n
 

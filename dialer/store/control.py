@@ -16,6 +16,7 @@ from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
 from dialer.store.campaign_ends import reopen_held
 from dialer.store.database import one, rows
+from dialer.store.imports import ADDING
 from dialer.store.locks import hold_campaign
 from dialer.store.tables.base import LIVE
 
@@ -112,12 +113,12 @@ async def stop(
 async def complete(session: AsyncSession, campaign_id: UUID, reason: CompletedReason) -> bool:
     """Running becomes completed, if nobody is ready or in a call and no import runs. True when it did."""
     await hold_campaign(session, campaign_id)
-    sql = """
+    sql = f"""
         UPDATE campaigns c SET status = 'completed', completed_reason = :reason, completed_at = dialer_now(),
             control_version = control_version + 1, idle_until = NULL
         WHERE id = :id AND status = 'running'
           AND NOT EXISTS (SELECT 1 FROM prospects WHERE campaign_id = c.id AND state IN ('ready', 'in_call'))
-          AND NOT EXISTS (SELECT 1 FROM imports WHERE campaign_id = c.id AND status = 'running')
+          AND NOT EXISTS (SELECT 1 FROM imports WHERE campaign_id = c.id AND {ADDING})
         RETURNING id"""
     return await one(session, sql, {"id": campaign_id, "reason": reason.value}) is not None
 

@@ -42,7 +42,8 @@ _CHANGE = ("subject", "subject_id", "workspace_id", "at", "settled_at", "facts")
 _CALLS = f"SELECT {', '.join(_SAME_OF_CALL)}, state, direction, channel, disposition, outcome, next_state FROM calls"
 _PROSPECTS = f"SELECT {', '.join(_SAME_OF_PROSPECT)}, state FROM prospects"
 _CAMPAIGNS = f"SELECT {', '.join(_SAME_OF_CAMPAIGN)}, status FROM campaigns"
-_IMPORTS = f"SELECT {', '.join(_SAME_OF_IMPORT)}, status FROM imports"
+_IMPORTS = f"""SELECT {", ".join(_SAME_OF_IMPORT)}, status FROM (
+    SELECT * FROM imports WHERE NOT coalesce(CAST(options ->> 'dry_run' AS boolean), false)) AS imports"""
 _CHANGES = f"SELECT {', '.join(_CHANGE)} FROM changes"
 _AT_ONCE = 5000
 

@@ -22,15 +22,23 @@ Cells = Mapping[int, Sequence[str]]
 """Rows as they stand in the file, by number."""
 
 
-async def insert_errors(session: AsyncSession, record: ImportRecord, errors: Sequence[RowError]) -> None:
-    """Keep what is to be said about rows, and the rows themselves."""
+def headers_of(shape: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Field to header, as the file has it."""
+    return {} if shape is None else shape.get("mapping", {})
+
+
+async def insert_errors(
+    session: AsyncSession, record: ImportRecord, errors: Sequence[RowError], *, again: bool = False
+) -> None:
+    """Keep what is to be said about rows, and the rows themselves; with ``again`` they may be there already."""
     if not errors:
         return
-    sql = """
+    sql = f"""
         INSERT INTO import_errors (workspace_id, import_id, row, "column", value, code, message, suggestion, cells)
         SELECT :workspace, :id, v.row, v."column", v.value, v.code, v.message, v.suggestion, v.cells
         FROM json_to_recordset(CAST(:errors AS json)) AS v(row bigint, "column" text, value text, code text,
-            message text, suggestion text, cells jsonb)"""
+            message text, suggestion text, cells jsonb)
+        {"ON CONFLICT (import_id, row) DO NOTHING" if again else ""}"""
     given = json.dumps([asdict(each) for each in errors])
     await session.execute(text(sql), {"workspace": record.workspace_id, "id": record.id, "errors": given})
 

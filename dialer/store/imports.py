@@ -24,6 +24,10 @@ PIECES_KEPT = timedelta(days=7)
 UPLOAD_PATIENCE = timedelta(minutes=15)
 
 
+#: Imports that may add people: their campaign waits for them. A dry run adds nobody.
+ADDING = "status = 'running' AND NOT coalesce(CAST(options ->> 'dry_run' AS boolean), false)"
+
+
 class ImportConflict(Exception):
     """The import is in a state in which this cannot be done; ``code`` says what stands in the way."""
 
@@ -58,9 +62,15 @@ class ImportRecord:
     skipped: int
     failed: int
     error: Mapping[str, Any] | None
+    report: Mapping[str, Any] | None
     created_by: str | None
     started_at: datetime | None
     finished_at: datetime | None
+
+    @property
+    def dry_run(self) -> bool:
+        """True when nothing is written but ``report``."""
+        return self.options.get("dry_run") is True
 
 
 # -- the upload ----------------------------------------------------------------------------------------------------
@@ -281,6 +291,7 @@ def import_record(row: Row[Any]) -> ImportRecord:
         skipped=row.skipped,
         failed=row.failed,
         error=row.error,
+        report=row.report,
         created_by=row.created_by,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -15,6 +15,7 @@ from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet
 from dialer.store.claims import Lane
 from dialer.store.database import one, rows
+from dialer.store.imports import ADDING
 from dialer.store.tables.base import LIVE
 
 
@@ -115,7 +116,7 @@ async def _running(
     counts = await one(
         session,
         f"""SELECT (SELECT count(*) FROM calls WHERE campaign_id = :id AND {LIVE}) AS live,
-            EXISTS (SELECT 1 FROM imports WHERE campaign_id = :id AND status = 'running') AS importing""",
+            EXISTS (SELECT 1 FROM imports WHERE campaign_id = :id AND {ADDING}) AS importing""",
         {"id": campaign_id},
     )
     assert counts is not None

@@ -1,6 +1,7 @@
 """Files of prospects, on their way in and afterwards."""
 
 import io
+import json
 from collections.abc import AsyncIterator
 
 from temporalio.client import WorkflowExecutionStatus
@@ -61,7 +62,8 @@ async def test_a_refused_upload_leaves_nothing_behind(api: Api):
         ({"mapping": '{"fone": "x"}'}, "mapping"),
         ({"on_duplicate": "merge"}, "on_duplicate"),
         ({"default_region": "usa"}, "default_region"),
-        ({"dry_run": "true"}, "dry_run"),
+        ({"default_region": "ZZ"}, "default_region"),
+        ({"dry_run": "perhaps"}, "dry_run"),
         ({"colour": "red"}, "colour"),
     ):
         assert fields_of(await api.refused("POST", path, 422, files=_file(), data=form)) == {field}
@@ -99,20 +101,82 @@ async def _failed_import(api: Api) -> str:
 async def test_bad_rows_are_listed_and_given_as_a_file(api: Api):
     import_id = await _failed_import(api)
     sql = """
-        INSERT INTO import_errors (workspace_id, import_id, row, "column", value, code, message, suggestion)
-        SELECT workspace_id, id, n, 'phone', '=1+1', 'phone_invalid', 'No such number', 'Check it'
-        FROM imports, generate_series(2, 4) AS n RETURNING 1"""
+        INSERT INTO import_errors (workspace_id, import_id, row, "column", value, code, message, suggestion, cells)
+        SELECT workspace_id, id, n, 'phone', '=1+1', CASE n WHEN 5 THEN 'duplicate' ELSE 'phone_invalid' END,
+            'No such number', 'Check it', '["=1+1", "Ada"]'
+        FROM imports, generate_series(2, 5) AS n RETURNING 1"""
     await api.read(sql)
+    shape = '{"columns": ["phone", "name"], "delimiter": ";"}'
+    await api.read("UPDATE imports SET shape = CAST(:shape AS jsonb) RETURNING 1", shape=shape)
     page = await api.get(f"/imports/{import_id}/errors", params={"limit": 2})
     rest = await api.get(f"/imports/{import_id}/errors", params={"limit": 2, "cursor": page["next_cursor"]})
     assert [item["row"] for item in page["items"] + rest["items"]] == [2, 3, 4]
     assert rest["next_cursor"] is None
+    assert set(page["items"][0]) == {"row", "column", "value", "code", "message", "suggestion"}
+    everything = await api.get(f"/imports/{import_id}/errors", params={"include": "skipped"})
+    assert [item["code"] for item in everything["items"]] == ["phone_invalid"] * 3 + ["duplicate"]
     answer = await api.call("GET", f"/imports/{import_id}/errors", expect=200, headers={"Accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
-    lines = answer.text.splitlines()
-    assert lines[0] == "row,column,value,code,message,suggestion"
-    assert lines[1] == "2,phone,'=1+1,phone_invalid,No such number,Check it"
+    lines = answer.content.decode("utf-8-sig").splitlines()
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    assert lines[0] == (
+        "phone;name;import_row;import_column;import_value;import_code;import_message;import_suggestion;import_extra"
+    )
+    assert lines[1] == "'=1+1;Ada;2;phone;'=1+1;phone_invalid;No such number;Check it;"
     assert len(lines) == 4
+
+
+async def test_a_running_import_is_cancelled_and_goes_on_when_retried(api: Api):
+    import_id = await _failed_import(api)
+    await api.refused("POST", f"/imports/{import_id}/cancel", 409)
+    await api.post(f"/imports/{import_id}/retry", expect=202)
+    for _ in range(2):
+        cancelled = await api.post(f"/imports/{import_id}/cancel", expect=200)
+        assert cancelled["status"] == "cancelled"
+    await api.post(f"/imports/{import_id}/retry", expect=202)
+    assert (await api.get(f"/imports/{import_id}"))["status"] == "running"
+
+
+async def test_an_import_of_which_somebody_was_called_is_cancelled_and_not_undone(api: Api):
+    import_id = await _failed_import(api)
+    await api.post(f"/imports/{import_id}/retry", expect=202)
+    campaign_id = (await api.get(f"/imports/{import_id}"))["campaign_id"]
+    made = await api.post(f"/campaigns/{campaign_id}/prospects", {"phone": "+12025550123"})
+    sql = "UPDATE prospects SET import_id = :i, attempts = 1, state = 'reached' WHERE id = :p RETURNING 1"
+    await api.read(sql, i=import_id, p=made["id"])
+    problem = await api.refused("DELETE", f"/imports/{import_id}", 409)
+    assert (problem["code"], problem["current_status"]) == ("prospects_called", "cancelled")
+    assert (await api.get(f"/imports/{import_id}"))["status"] == "cancelled"
+
+
+async def test_a_dry_run_says_so_and_shows_its_report(api: Api):
+    campaign = await api.campaign()
+    path = f"/campaigns/{campaign['id']}/prospects:upload"
+    started = (await api.call("POST", path, expect=202, files=_file(), data={"dry_run": "true"})).json()
+    found = await api.get(f"/imports/{started['import_id']}")
+    assert (found["dry_run"], found["report"]) == (True, None)
+    report = {
+        "errors": {"phone_too_short": 1},
+        "states": {"ready": 1},
+        "zones": {
+            "by_source": {"phone": 1},
+            "sets": [{"time_zones": ["America/New_York"], "people": 1}],
+            "in_other_sets": 0,
+            "without": 0,
+        },
+        "duplicates": {"in_file": 0, "in_campaign": 0},
+        "first_calls": {
+            "starts_at": "2026-11-23T14:00:00Z",
+            "assumed_call_s": 60,
+            "calls_per_hour": 600,
+            "hours": [{"hour": "2026-11-23T14:00:00Z", "calls": 1}],
+            "later": 0,
+        },
+    }
+    sql = "UPDATE imports SET status = 'completed', report = CAST(:report AS jsonb) RETURNING 1"
+    await api.read(sql, report=json.dumps(report))
+    assert (await api.get(f"/imports/{started['import_id']}"))["report"] == report
+    await api.call("DELETE", f"/imports/{started['import_id']}", expect=204)
 
 
 async def test_an_import_is_retried_and_undone(api: Api):
