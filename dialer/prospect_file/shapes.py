@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ _FOREIGN = (
     (b"\x1f\x8b", "file_is_binary"),
     (b"\x89PNG", "file_is_binary"),
     (b"\xff\xd8\xff", "file_is_binary"),
+)
+_MARKUP = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<(?:!doctype|html|table|\?xml|meta|head|body)\b|[\[{]\s*[\[{\"])", re.IGNORECASE
 )
 
 
@@ -127,6 +131,12 @@ def _refuse_foreign(head: bytes) -> None:
         refuse_stateful(head[:4096])
     if code is None and not wide and controls * 50 > len(head[:4096]):
         code = "file_is_binary"
+    if code is None and _MARKUP.match(head):
+        raise FileRefused(
+            "file_is_markup",
+            "The file is a web page, XML or JSON, whatever its name says",
+            "Open it in your spreadsheet program and save it as an Excel workbook (.xlsx) or as CSV UTF-8",
+        )
     if code == "file_is_spreadsheet":
         raise FileRefused(
             code, "The file is a spreadsheet, not CSV", "Save it as CSV UTF-8 in your spreadsheet program"

@@ -20,7 +20,7 @@ _PIECE = 1 << 16
 _LONGEST_TAG = 1 << 20
 _DEEPEST = 64
 _MOST_STRINGS = 10_000_000
-_STRINGS_BUFFER = 1 << 20
+_STRINGS_BUFFER = 1 << 16
 
 
 def broken() -> FileRefused:

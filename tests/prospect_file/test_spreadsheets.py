@@ -183,4 +183,4 @@ def test_memory_stays_flat_however_many_rows_a_sheet_has():
             finally:
                 tracemalloc.stop()
 
-    assert peak(40_000) - peak(20_000) < 600_000
+    assert peak(20_000) - peak(10_000) < 400_000
