@@ -23,8 +23,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
+    """``cells`` are the columns that TEXTS take in formats that have no lists, one for each; without them they share
+    one."""
+
     name: str
     kind: Kind = Kind.TEXT
+    cells: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

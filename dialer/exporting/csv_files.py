@@ -26,8 +26,9 @@ _MOST_LINES = 100
 
 def column_names(names: Iterable[str], table: Table) -> list[str]:
     """Those names of variables that can be columns, in their order, no more than a file may have."""
-    taken = {column.name.casefold() for column in table.columns} | {VARIABLES_COLUMN}
-    room = MOST_COLUMNS - len(table.columns)
+    taken = {header.casefold() for column in table.columns for header in (column.name, *column.cells)}
+    taken.add(VARIABLES_COLUMN)
+    room = MOST_COLUMNS - len(taken)
     chosen: list[str] = []
     for name in names:
         if len(chosen) < room and name.casefold() not in taken and may_be_variable(name) and guarded(name) == name:
@@ -48,7 +49,7 @@ class CsvFile:
     def head(self) -> bytes:
         cells: list[str] = []
         for column in self._columns:
-            cells += self._names if column.name == self._spread else [column.name]
+            cells += self._names if column.name == self._spread else column.cells or [column.name]
         if self._spread is not None:
             cells.append(VARIABLES_COLUMN)
         return (BOM + _lines([cells])).encode()
@@ -63,6 +64,9 @@ class CsvFile:
         cells: list[str] = []
         rest: dict[str, Any] = {}
         for column in self._columns:
+            if column.cells:
+                cells += [guarded(text) for text in _fitted(row[column.name], len(column.cells))]
+                continue
             if column.name != self._spread:
                 cells.append(_cell(column, row[column.name]))
                 continue
@@ -99,6 +103,10 @@ def _cell(column: Column, value: Any) -> str:
             return _json(value) if value else ""
         case Kind.TEXT:
             return guarded(str(value))
+
+
+def _fitted(texts: Sequence[str] | None, width: int) -> list[str]:
+    return [*(texts or ()), *[""] * width][:width]
 
 
 def _survives(text: str) -> bool:

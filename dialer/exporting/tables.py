@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dialer.domain.prospect_matching import DEFAULT_PRIORITY
+from dialer.domain.prospect_rows import OTHER_PHONES
 from dialer.domain.zones import ZoneSet
 from dialer.exporting.columns import Column, Kind, Row, Table
 
 _PERSON = (
     Column(name="phone"),
     Column(name="extension"),
+    Column(name="other_phones", kind=Kind.TEXTS, cells=OTHER_PHONES),
     Column(name="external_id"),
     Column(name="name"),
     Column(name="time_zone"),
@@ -102,8 +104,10 @@ def _result(stored: Mapping[str, Any]) -> Row:
 def _facts_of_person(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     zones = list(ZoneSet.parse(stored["zone_set"]).names) if stored["zone_set"] else []
     explicit = stored["zone_source"] == "explicit" and len(zones) == 1
+    others = zip(stored["other_phones"], stored["other_extensions"], strict=True)
     given = {
         **stored,
+        "other_phones": [f"{phone} x{extension}" if extension else phone for phone, extension in others],
         # Only what was said of the person: a zone that we concluded is concluded again wherever they are uploaded.
         "time_zone": zones[0] if explicit else None,
         # Stored priorities grow downwards, those in files upwards.

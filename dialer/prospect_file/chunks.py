@@ -182,9 +182,7 @@ class _Columns:
         taken = {header for field, header in shape.mapping.items() if field not in SPOKEN_FIELDS}
         self._fields += [(VARIABLES_FIELD, n) for header, n in place.items() if header.casefold() == VARIABLES_COLUMN]
         self._variables = [
-            (header, index)
-            for header, index in place.items()
-            if header not in taken and not is_added(header) and not is_ours(header)
+            (header, index) for header, index in place.items() if header not in taken and not is_ours(header)
         ]
         added = {header.casefold(): index for header, index in place.items() if is_added(header)}
         self._extra = added.get(EXTRA_COLUMN)

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
+from dialer.domain.error_files import is_added
 from dialer.domain.prospect_rows import FIELDS, OTHER_PHONES, VARIABLES_FIELD
 
 MOST_COLUMNS = 500
 
 OWN_PREFIX = "dialer_"
-"""Columns that begin so are what we tell about somebody in a file that we write. A reader ignores them."""
+"""Columns that begin so are what we tell about somebody in a file that we write. A reader ignores them, and those of
+a file of errors (``error_files.ADDED_COLUMNS``)."""
 
 VARIABLES_COLUMN = VARIABLES_FIELD
 """The one of them that is read."""
@@ -91,7 +93,7 @@ def recognised(columns: Sequence[str]) -> dict[str, str]:
 
 def is_ours(header: str) -> bool:
     """True for a column that tells what the dialer knows: not a field, and no variable."""
-    return header.strip().casefold().startswith(OWN_PREFIX)
+    return header.strip().casefold().startswith(OWN_PREFIX) or is_added(header)
 
 
 def may_be_variable(name: str) -> bool:

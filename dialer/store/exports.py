@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import Database, one, rows
 from dialer.store.pages import Conditions
+from dialer.store.person_phones import others_of
 
 PAGE_ROWS = 500
 PAGES_AHEAD = 2
@@ -47,8 +48,8 @@ class Source:
     joined: str = ""
 
 
-PROSPECTS = Source(columns="t.*", table="prospects")
-RESULTS = Source(columns="t.*, last.*", table="prospects", joined=_LAST_CALL)
+PROSPECTS = Source(columns=f"t.*, {others_of('t.id')}", table="prospects")
+RESULTS = Source(columns=f"t.*, {others_of('t.id')}, last.*", table="prospects", joined=_LAST_CALL)
 CALLS = Source(
     table="calls",
     joined="LEFT JOIN prospects p ON p.id = t.prospect_id",
