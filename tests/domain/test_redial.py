@@ -159,3 +159,26 @@ def test_the_same_end_again_and_again_is_not_redialed_for_ever(rules: RedialPoli
     longest = max(len(delays) for delays in chain(rules.delays.values(), (rule.default_delays for rule in defaults)))
     step = next_step(rules, call, [call] * longest, 0, suppressed=False)
     assert step.state is not ProspectState.READY
+
+
+def test_a_number_at_which_nobody_can_be_called_leads_to_the_next_phone() -> None:
+    ended = EndedCall(disposition=Disposition.INVALID_NUMBER)
+    step = next_step(RedialPolicy(max_attempts=2), ended, [], 1, suppressed=False, others_left=True)
+    assert (step.state, step.delay, step.leaves_phone) == (ProspectState.READY, timedelta(0), True)
+    alone = next_step(RedialPolicy(max_attempts=2), ended, [], 1, suppressed=False)
+    assert (alone.state, alone.leaves_phone) == (ProspectState.INVALID, True)
+
+
+def test_another_phone_gives_no_attempt_more() -> None:
+    ended = EndedCall(disposition=Disposition.FAX)
+    step = next_step(RedialPolicy(max_attempts=2), ended, [], 2, suppressed=False, others_left=True)
+    assert (step.state, step.leaves_phone) == (ProspectState.EXHAUSTED, True)
+
+
+def test_a_disconnected_phone_is_tried_by_its_policy_before_it_is_left() -> None:
+    ended = EndedCall(disposition=Disposition.DISCONNECTED)
+    policy = RedialPolicy(max_attempts=4)
+    first = next_step(policy, ended, [], 1, suppressed=False, others_left=True)
+    assert (first.state, first.delay, first.leaves_phone) == (ProspectState.READY, timedelta(days=1), False)
+    second = next_step(policy, ended, [ended], 2, suppressed=False, others_left=True)
+    assert (second.state, second.delay, second.leaves_phone) == (ProspectState.READY, timedelta(0), True)

@@ -27,14 +27,17 @@ def one_carrier_call_per_call(case: Case, findings: Findings) -> None:
 
 
 def one_live_call_per_person(case: Case, findings: Findings) -> None:
-    """Nobody is in two calls at once: by the carrier's times and by ours."""
-    people: dict[UUID, list[Interval]] = defaultdict(list)
-    for placed in case.placed:
-        record = placed.record
-        if placed.call.contact_id is not None:
-            people[placed.call.contact_id].append((record.created_by, record.ended_at, placed.call))
-    _convict_overlaps(case, findings, people.values(), "at the carrier")
+    """Nobody is in two calls at once: by the carrier's times and by ours.
+
+    A contact is one phone, whichever campaign calls it; a prospect is one person, whichever of their phones is called.
+    """
     for key in ("contact_id", "prospect_id"):
+        people: dict[UUID, list[Interval]] = defaultdict(list)
+        for placed in case.placed:
+            record, owner = placed.record, getattr(placed.call, key)
+            if owner is not None:
+                people[owner].append((record.created_by, record.ended_at, placed.call))
+        _convict_overlaps(case, findings, people.values(), "at the carrier")
         rows: dict[UUID, list[Interval]] = defaultdict(list)
         for call in case.evidence.calls:
             who: UUID | None = getattr(call, key)

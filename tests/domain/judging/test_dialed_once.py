@@ -22,6 +22,12 @@ def also_at_carrier(evidence: Evidence, **facts: object) -> Evidence:
     return replace(evidence, carrier=(*evidence.carrier, stranger))
 
 
+def on_another_phone(evidence: Evidence) -> Evidence:
+    """Ann is called again on her second phone."""
+    second = changed(evidence, "calls", 7, to_phone="+12125550177", contact_id=uuid4())
+    return changed(second, "carrier", 4, to="+12125550177")
+
+
 CONVICTED: dict[str, tuple[str, Doctor]] = {
     "a call id dialed twice": ("one_carrier_call_per_call", also_at_carrier),
     "a call id dialed twice, hours apart": (
@@ -47,6 +53,14 @@ CONVICTED: dict[str, tuple[str, Doctor]] = {
     "two rows of one phone in two campaigns": (
         "one_live_call_per_person",
         lambda e: changed(changed(e, "calls", 5, contact_id=e.calls[0].contact_id), "calls", 0, ended_at=at(11)),
+    ),
+    "two live calls of one person on two phones, at the carrier": (
+        "one_live_call_per_person",
+        lambda e: changed(on_another_phone(e), "carrier", 0, ended_at=at(70)),
+    ),
+    "two live calls of one person on two phones, in our rows": (
+        "one_live_call_per_person",
+        lambda e: changed(changed(on_another_phone(e), "calls", 0, ended_at=at(70)), "carrier", 0, ended_at=at(5)),
     ),
     "a call of our number without a call id": (
         "carrier_calls_known",
@@ -92,6 +106,7 @@ ACQUITTED: dict[str, tuple[str, Doctor]] = {
         "one_live_call_per_person",
         lambda e: changed(e, "carrier", 0, ended_at=at(66)),
     ),
+    "a second call on another phone once the first is over": ("one_live_call_per_person", on_another_phone),
     "a call from a number that is not ours": (
         "carrier_calls_known",
         lambda e: also_at_carrier(e, call_id=None, from_="+16505550199"),

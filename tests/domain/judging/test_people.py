@@ -76,6 +76,15 @@ CONVICTED: dict[str, tuple[str, Doctor]] = {
         "redial_delays_respected",
         lambda e: changed(changed(e, "calls", 0, disposition=Disposition.HUMAN), "calls", 0, next_due_at=None),
     ),
+    "a busy person is called on another phone before the delay": (
+        "redial_delays_respected",
+        lambda e: changed(
+            changed(changed(e, "carrier", 4, created_at=at(64.9)), "calls", 0, next_due_at=at(50)),
+            "calls",
+            7,
+            to_phone="+12125550177",
+        ),
+    ),
     "a blocked phone is called again": (
         "redial_delays_respected",
         lambda e: changed(e, "calls", 5, prospect_id=e.prospects[4].id, to_phone=e.prospects[4].phone),
@@ -110,6 +119,10 @@ ACQUITTED: dict[str, tuple[str, Doctor]] = {
     "dialed exactly at the delay": (
         "redial_delays_respected",
         lambda e: changed(changed(e, "carrier", 4, created_at=at(65)), "calls", 0, next_due_at=at(50)),
+    ),
+    "a busy person who is called on another phone after the delay": (
+        "redial_delays_respected",
+        lambda e: changed(e, "calls", 7, to_phone="+12125550177"),
     ),
     "an invalid phone that was corrected": (
         "redial_delays_respected",
