@@ -58,9 +58,10 @@ def package(
     if strings is not None:
         parts["xl/sharedStrings.xml"] = strings
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as zipped:
+    with zipfile.ZipFile(data, "w") as zipped:
         for name, content in {**parts, **(others or {})}.items():
-            zipped.writestr(name, content)
+            # Made with a date of its own, so that the same workbook is the same bytes tomorrow.
+            zipped.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return data.getvalue()
 
 
