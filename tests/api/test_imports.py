@@ -3,9 +3,11 @@
 import io
 import json
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from temporalio.client import WorkflowExecutionStatus
 
+from dialer.store.prospect_writes import NewProspect, write_prospects
 from tests.api.apis import Api, fields_of
 
 CSV = b"phone,name\n+12025550123,Ada\n12,Bad\n"
@@ -141,9 +143,15 @@ async def test_an_import_of_which_somebody_was_called_is_cancelled_and_not_undon
     import_id = await _failed_import(api)
     await api.post(f"/imports/{import_id}/retry", expect=202)
     campaign_id = (await api.get(f"/imports/{import_id}"))["campaign_id"]
-    made = await api.post(f"/campaigns/{campaign_id}/prospects", {"phone": "+12025550123"})
-    sql = "UPDATE prospects SET import_id = :i, attempts = 1, state = 'reached' WHERE id = :p RETURNING 1"
-    await api.read(sql, i=import_id, p=made["id"])
+    async with api.services.database.transaction(api.workspace_id) as session:
+        await write_prospects(
+            session,
+            workspace_id=api.workspace_id,
+            campaign_id=UUID(campaign_id),
+            prospects=[NewProspect(phone="+12025550123")],
+            import_id=UUID(import_id),
+        )
+    await api.read("UPDATE prospects SET attempts = 1, state = 'reached' RETURNING 1")
     problem = await api.refused("DELETE", f"/imports/{import_id}", 409)
     assert (problem["code"], problem["current_status"]) == ("prospects_called", "cancelled")
     assert (await api.get(f"/imports/{import_id}"))["status"] == "cancelled"

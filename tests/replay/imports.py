@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -60,6 +61,19 @@ class FakeImport:
             await asyncio.sleep(0.05)
 
 
+class DryRun(FakeImport):
+    """Nothing is written."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.progress = replace(self.progress, dry_run=True)
+
+    @activity.defn
+    async def rehearse_rows(self, ref: ImportRef) -> ImportProgress:
+        await self._enter("rehearse_rows")
+        return replace(self.progress, rows_read=30, created=30, at_end=True)
+
+
 class OverMeanwhile(FakeImport):
     """Cancelled through the API, so that the leg under way finds nothing to do."""
 
@@ -76,7 +90,9 @@ async def run_import(
 ) -> Runs:
     import_id = uuid4()
     door = WorkflowClient(environment.client)
-    activities = [fake.scan_file, fake.write_rows, fake.finish_import, fake.cancel_import]
+    activities: list[Callable[..., Any]] = [fake.scan_file, fake.write_rows, fake.finish_import, fake.cancel_import]
+    if isinstance(fake, DryRun):
+        activities.append(fake.rehearse_rows)
     async with serving(environment.client, BULK_QUEUE, activities):
         await door.start_import(uuid4(), import_id, uuid4())
         handle = environment.client.get_workflow_handle(import_workflow_id(import_id))
@@ -128,6 +144,14 @@ async def import_cancelled_while_finishing(environment: WorkflowEnvironment) -> 
     return await run_import(environment, FakeImport(hold="finish_import"), cancel=True)
 
 
+async def import_rehearsed(environment: WorkflowEnvironment) -> Runs:
+    return await run_import(environment, DryRun(rehearse_rows=AWAY))
+
+
+async def import_rehearsed_and_cancelled(environment: WorkflowEnvironment) -> Runs:
+    return await run_import(environment, DryRun(hold="rehearse_rows"), cancel=True)
+
+
 async def import_told_nonsense(environment: WorkflowEnvironment) -> Runs:
     async def mumble(handle: WorkflowHandle[Any, Any]) -> None:
         await handle.signal("nonsense", args=["junk", 7])
@@ -138,5 +162,5 @@ async def import_told_nonsense(environment: WorkflowEnvironment) -> Runs:
 IMPORTS: tuple[Branch, ...] = (
     *(import_completed, import_over_already, import_over_meanwhile, import_refused, import_refused_while_writing),
     *(import_tried_again, import_cancelled, import_cancelled_while_scanning, import_cancelled_while_finishing),
-    import_told_nonsense,
+    *(import_rehearsed, import_rehearsed_and_cancelled, import_told_nonsense),
 )
