@@ -65,12 +65,12 @@ class CampaignNumber(Base):
 
 
 class Contact(Base):
-    """One phone number of one workspace, across campaigns. A claim locks it."""
+    """One phone number of one workspace, across campaigns. A claim locks it. A trigger checks the workspace."""
 
     __tablename__ = "contacts"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    workspace_id: Mapped[UUID]
     phone: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -92,12 +92,14 @@ class Prospect(Tenant):
     """One person to reach in one campaign. ``zone_set`` is empty when no zone is known.
 
     ``phone`` is the first of their phones. ``phone_at`` is the one to be called next, 0 being the first; bit i of
-    ``bad_phones`` is set once nobody can be called at phone i.
+    ``bad_phones`` is set once nobody can be called at phone i. Triggers check campaign, import and workspace, once per
+    statement.
     """
 
     __tablename__ = "prospects"
 
-    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"))
+    workspace_id: Mapped[UUID] = mapped_column()
+    campaign_id: Mapped[UUID]
     contact_id: Mapped[UUID] = mapped_column(ForeignKey("contacts.id"))
     phone: Mapped[str]
     extension: Mapped[str | None]
@@ -115,7 +117,7 @@ class Prospect(Tenant):
     last_outcome: Mapped[str | None]
     phone_at: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     bad_phones: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    import_id: Mapped[UUID | None] = mapped_column(ForeignKey("imports.id"))
+    import_id: Mapped[UUID | None]
     import_row: Mapped[int | None]
 
     __table_args__ = (
