@@ -1,6 +1,6 @@
 """What the agent of a campaign says about people, and who of them has no value for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +25,15 @@ async def read_variables(
 
 
 async def missing_of(
-    session: AsyncSession, campaign: Mapping[str, Any], *, import_id: UUID | None = None
+    session: AsyncSession,
+    campaign: Mapping[str, Any],
+    *,
+    import_id: UUID | None = None,
+    people: Sequence[UUID] | None = None,
 ) -> list[MissingVariable]:
-    """What ready people of a campaign, or of one import, lack. Fast while nobody lacks much: see the store."""
+    """What ready people lack: all of a campaign, those of one import, or ``people``."""
     names = await needed_variables(session, campaign["agent_id"])
-    found = await count_missing(session, campaign["id"], names, import_id=import_id)
+    found = await count_missing(session, campaign["id"], names, import_id=import_id, people=people)
     return [MissingVariable(name=each.name, people=each.people, at_least=each.at_least) for each in found]
 
 

@@ -12,6 +12,7 @@ from api.operations.campaigns import find_campaign
 from api.operations.errors import Conflict, FieldError, Invalid, NotFound, invalid
 from api.operations.filters import created
 from api.operations.listing import ListRequest, listed
+from api.operations.prospect_variables import missing_of
 from api.operations.services import Services
 from api.operations.validation import field_errors
 from api.operations.waking import wake_campaign
@@ -23,7 +24,7 @@ from dialer.domain.person_phones import Line, once_each
 from dialer.domain.phones import Phone, PhoneRefused, parse_phone
 from dialer.domain.prospect_matching import DEFAULT_PRIORITY, NewProspect, OnDuplicate
 from dialer.domain.states import ProspectState
-from dialer.domain.zones import ZoneSet, resolve_zones
+from dialer.domain.zones import ZoneSet, ZoneSource, resolve_zones
 from dialer.prospect_file.columns import is_ours
 from dialer.store import pages, prospect_reads
 from dialer.store.catalog import read
@@ -44,10 +45,24 @@ async def list_prospects(
     state: ProspectState | None = None,
     import_id: UUID | None = None,
     disposition: str | None = None,
+    phone: str | None = None,
+    external_id: str | None = None,
+    zone_source: ZoneSource | None = None,
 ) -> Page[ProspectOut]:
+    """Raises NotFound, and Invalid for a phone, sort or cursor that is none."""
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await find_campaign(session, reference)
-        conditions = people_of(campaign["id"], filters, state=state, import_id=import_id, disposition=disposition)
+        region = await _default_region(session, actor) if phone else None
+        conditions = people_of(
+            campaign["id"],
+            filters,
+            state=state,
+            import_id=import_id,
+            disposition=disposition,
+            phone=_phone(phone, region).e164 if phone else None,
+            external_id=external_id,
+            zone_source=zone_source,
+        )
         found = await listed(session, prospect_reads.PROSPECTS, conditions, request)
     return Page(items=[prospect_out(item) for item in found.items], next_cursor=found.next_cursor)
 
@@ -59,8 +74,11 @@ def people_of(
     state: ProspectState | None = None,
     import_id: UUID | None = None,
     disposition: str | None = None,
+    phone: str | None = None,
+    external_id: str | None = None,
+    zone_source: ZoneSource | None = None,
 ) -> pages.Conditions:
-    """Which people of a campaign a list shows."""
+    """Which people of a campaign a list shows; ``phone`` is E.164, any of theirs."""
     return pages.where(
         {
             **created(filters),
@@ -68,6 +86,14 @@ def people_of(
             "state": ("t.state = :state", state),
             "import": ("t.import_id = :import", import_id),
             "disposition": ("t.last_disposition = :disposition", disposition),
+            "external_id": ("t.external_id = :external_id", external_id),
+            "zone_source": ("t.zone_source = :zone_source", zone_source),
+            "phone": (
+                """t.id IN (SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = :phone UNION ALL
+                    SELECT o.prospect_id FROM prospect_phones o JOIN contacts c ON c.id = o.contact_id
+                    WHERE c.phone = :phone)""",
+                phone,
+            ),
             "search": (
                 """(t.name ILIKE :search OR t.phone LIKE :search OR t.external_id ILIKE :search OR EXISTS (
                     SELECT 1 FROM prospect_phones o WHERE o.prospect_id = t.id AND o.phone LIKE :search))""",
@@ -120,6 +146,7 @@ async def upsert_prospects(services: Services, actor: Actor, reference: str, giv
             except Invalid as error:
                 errors.append(_item_error(index, error.errors[0]))
         written = await _write(session, actor, campaign["id"], good, OnDuplicate.UPDATE)
+        lacking = await missing_of(session, campaign, people=[*written.ids.values()])
     errors += [
         ItemError(
             index=places[problem.index],
@@ -137,6 +164,7 @@ async def upsert_prospects(services: Services, actor: Actor, reference: str, giv
         updated=written.updated + written.skipped,
         failed=len(errors),
         errors=sorted(errors, key=lambda each: each.index),
+        missing_variables=lacking,
     )
 
 
@@ -172,7 +200,13 @@ async def delete_prospect(services: Services, actor: Actor, prospect_id: UUID) -
         row = await _found(session, prospect_id)
         await hold_prospects(session, row["campaign_id"])
         row = await _found(session, prospect_id, lock=True)
-        if row["state"] == ProspectState.IN_CALL or await prospect_reads.was_called(session, prospect_id):
+        if row["state"] == ProspectState.IN_CALL:
+            raise Conflict(
+                "This prospect is in a call: hang it up, and suppress the phone.",
+                code="prospect_in_call",
+                current_status=row["state"],
+            )
+        if await prospect_reads.was_called(session, prospect_id):
             raise Conflict(
                 "This prospect was called: suppress the phone instead.",
                 code="prospect_called",

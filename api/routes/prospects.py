@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import explain, prospects
@@ -15,6 +16,7 @@ from api.schemas.prospects import ExplainOut, ProspectIn, ProspectOut, ProspectP
 from dialer.domain.actors import Actor
 from dialer.domain.dispositions import Disposition
 from dialer.domain.states import ProspectState
+from dialer.domain.zones import ZoneSource
 
 router = APIRouter(tags=["prospects"], route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("prospects:read")]
@@ -25,6 +27,9 @@ class ProspectQuery(PageQuery, ListFilters):
     state: ProspectState | None = None
     import_id: UUID | None = None
     last_disposition: Disposition | None = None
+    phone: Annotated[str | None, Field(max_length=60, description="Any usual spelling; also further phones.")] = None
+    external_id: Annotated[str | None, Field(max_length=200)] = None
+    time_zone_source: ZoneSource | None = None
 
 
 @router.get("/campaigns/{campaign}/prospects", summary="List a campaign's prospects", responses=responses(404))
@@ -40,6 +45,9 @@ async def list_prospects(
         state=query.state,
         import_id=query.import_id,
         disposition=query.last_disposition,
+        phone=query.phone,
+        external_id=query.external_id,
+        zone_source=query.time_zone_source,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError, to_json
 from api.schemas.accounts import Region
 from api.schemas.base import Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.campaign_rules import Zone
+from api.schemas.prospect_variables import MissingVariable
 from dialer.domain.person_phones import MOST_PHONES
 from dialer.domain.prospect_rows import EXTERNAL_ID_LIMIT, NAME_LIMIT, PRIORITY_LIMIT, VARIABLES_LIMIT
 
@@ -139,6 +140,9 @@ class UpsertOut(View):
     updated: int
     failed: int
     errors: list[ItemError]
+    missing_variables: list[MissingVariable] = Field(
+        default_factory=list[MissingVariable], description="What the campaign's agent says and some of these lack."
+    )
 
 
 class Gate(View):
@@ -174,6 +178,9 @@ class UploadOptions(Document):
 
     mapping: dict[str, str] = Field(default_factory=dict[str, str])
     default_region: Region | None = None
+    encoding: Annotated[str, Field(max_length=40)] | None = Field(
+        default=None, description="Of a text file, where it is not recognised.", examples=["windows-1257"]
+    )
     on_duplicate: Literal["skip", "update"] = "skip"
     dry_run: bool = False
 

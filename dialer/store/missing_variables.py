@@ -31,13 +31,22 @@ async def needed_variables(session: AsyncSession, agent_id: UUID) -> tuple[str, 
 
 
 async def count_missing(
-    session: AsyncSession, campaign_id: UUID, names: Sequence[str], *, import_id: UUID | None = None
+    session: AsyncSession,
+    campaign_id: UUID,
+    names: Sequence[str],
+    *,
+    import_id: UUID | None = None,
+    people: Sequence[UUID] | None = None,
 ) -> list[Missing]:
-    """Those of ``names`` that some ready people of the campaign, or of one of its imports, lack."""
+    """Those of ``names`` that some ready people of the campaign lack: all, those of one import, or ``people``."""
     asked = [name for name in names if key_of(name) != "phone"]
     if not asked:
         return []
     parameters: dict[str, Any] = {"campaign": campaign_id, "import": import_id}
+    among = "" if import_id is None else "AND import_id = :import"
+    if people is not None:
+        parameters["people"] = list(people)
+        among += " AND id = ANY(CAST(:people AS uuid[]))"
     spellings = await _spellings(session, campaign_id)
     tests: list[str] = []
     for n, name in enumerate(asked):
@@ -49,8 +58,7 @@ async def count_missing(
         SELECT count(*) AS people, {counts} FROM (
             SELECT * FROM (
                 SELECT {", ".join(tests)} FROM prospects p
-                WHERE campaign_id = :campaign AND state = 'ready'
-                    {"" if import_id is None else "AND import_id = :import"} OFFSET 0) AS looked
+                WHERE campaign_id = :campaign AND state = 'ready' {among} OFFSET 0) AS looked
             WHERE {" OR ".join(columns)} LIMIT {CAP + 1}) AS lacking"""
     row = (await rows(session, sql, parameters))[0]
     return [

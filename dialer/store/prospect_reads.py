@@ -21,6 +21,8 @@ PROSPECTS = Listing(
         "created_at": CREATED_AT,
         "updated_at": _UPDATED,
         "phone": SortColumn(expression="t.phone"),
+        "name": SortColumn(expression="coalesce(t.name, '')"),
+        "state": SortColumn(expression="t.state"),
         "attempts": SortColumn(expression="t.attempts", type="smallint"),
         "priority": SortColumn(expression="-t.priority", type="int"),
     },
