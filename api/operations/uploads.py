@@ -20,6 +20,8 @@ from api.schemas.uploads import MAX_FILE
 from dialer.domain.actors import Actor
 from dialer.domain.prospect_rows import FIELDS
 from dialer.domain.states import CampaignStatus
+from dialer.prospect_file.encodings import named_encoding
+from dialer.prospect_file.refusals import FileRefused
 from dialer.store import imports, prospect_reads
 from workflows.starts import import_workflow_id
 
@@ -176,8 +178,9 @@ def _options(fields: dict[str, Any]) -> UploadOptions:
             fields["mapping"] = json.loads(fields["mapping"] or "{}")
         except (ValueError, RecursionError):
             raise invalid("mapping", "not_json", 'Write a JSON object such as {"phone": "Mobile"}') from None
-    if not fields.get("default_region"):
-        fields.pop("default_region", None)
+    for name in ("default_region", "encoding"):
+        if not fields.get(name):
+            fields.pop(name, None)
     return checked_options(fields)
 
 
@@ -187,6 +190,11 @@ def checked_options(given: Mapping[str, Any]) -> UploadOptions:
     unknown = sorted(set(options.mapping) - set(FIELDS))
     if unknown:
         raise invalid("mapping", "unknown_field", f"Columns can be mapped to: {', '.join(FIELDS)}")
+    if options.encoding is not None:
+        try:
+            named_encoding(options.encoding)
+        except FileRefused as refused:
+            raise invalid("encoding", refused.code, refused.suggestion) from None
     return options
 
 

@@ -38,13 +38,18 @@ FORM: dict[str, Any] = {
             "type": "object",
             "required": ["file"],
             "properties": {
-                "file": {"type": "string", "format": "binary", "description": "CSV, at most 1 GB"},
+                "file": {"type": "string", "format": "binary", "description": "CSV or .xlsx, at most 1 GB"},
                 "mapping": {
                     "type": "string",
                     "description": "JSON object: field to column header",
                     "examples": ['{"phone": "Mobile", "name": "Customer"}'],
                 },
                 "default_region": {"type": "string", "description": "ISO 3166 alpha-2", "examples": ["US"]},
+                "encoding": {
+                    "type": "string",
+                    "description": "Of a text file, where it is not recognised",
+                    "examples": ["windows-1257"],
+                },
                 "on_duplicate": {"type": "string", "enum": ["skip", "update"], "default": "skip"},
                 "dry_run": {"type": "boolean", "default": False, "description": "Write only a report"},
             },

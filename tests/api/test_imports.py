@@ -21,7 +21,7 @@ async def test_an_upload_is_stored_in_pieces_and_read_by_a_workflow(api_with_tem
     api = api_with_temporal
     campaign = await api.campaign()
     content = b"phone,name\n" + b"".join(b"+1202555%04d,somebody\n" % (n % 10_000) for n in range(150_000))
-    form = {"mapping": '{"phone": "phone"}', "default_region": "US", "on_duplicate": "update"}
+    form = {"mapping": '{"phone": "phone"}', "default_region": "US", "on_duplicate": "update", "encoding": ""}
     answer = await api.call(
         "POST", f"/campaigns/{campaign['id']}/prospects:upload", expect=202, files=_file(content), data=form
     )
@@ -66,6 +66,7 @@ async def test_a_refused_upload_leaves_nothing_behind(api: Api):
         ({"default_region": "usa"}, "default_region"),
         ({"default_region": "ZZ"}, "default_region"),
         ({"dry_run": "perhaps"}, "dry_run"),
+        ({"encoding": "klingon"}, "encoding"),
         ({"colour": "red"}, "colour"),
     ):
         assert fields_of(await api.refused("POST", path, 422, files=_file(), data=form)) == {field}
