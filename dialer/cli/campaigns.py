@@ -24,10 +24,16 @@ def status(campaign: Campaign, home: HomeOption = DEFAULT_HOME) -> None:
 
 
 @app.command()
-def launch(campaign: Campaign, home: HomeOption = DEFAULT_HOME) -> None:
+def launch(
+    campaign: Campaign,
+    ignore_missing_variables: Annotated[
+        bool, typer.Option("--ignore-missing-variables", help="Launch although people lack what the agent says.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
     """Start dialing, or schedule it if its start lies in the future."""
     with ApiClient.of_home(home) as api:
-        _show(api.post(f"/campaigns/{campaign}/launch"))
+        _show(api.post(f"/campaigns/{campaign}/launch", {"ignore_missing_variables": ignore_missing_variables}))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dialer.client.api import ApiClient
+from dialer.client.api import ApiClient, ApiProblem
 
 #: Rows of the table of errors, and characters of a refused value in it.
 SHOWN = 20
@@ -27,6 +27,21 @@ def show_end(api: ApiClient, done: Mapping[str, Any], console: Console) -> None:
         show_report(done["report"], console)
     if done["failed"]:
         show_errors(api, done["id"], console, total=done["failed"])
+    if done["created"] and not done.get("report"):
+        _show_missing(api, done, console)
+
+
+def _show_missing(api: ApiClient, done: Mapping[str, Any], console: Console) -> None:
+    """What the campaign's agent says and people of this file lack."""
+    try:
+        found = api.get(f"/campaigns/{done['campaign_id']}/variables", import_id=done["id"])["missing"]
+    except ApiProblem as problem:
+        if problem.status == 403:  # a key for uploading only
+            return
+        raise
+    for each in found:
+        many = f"{'at least ' if each['at_least'] else ''}{each['people']:,}"
+        console.print(f"The agent says {{{{{_plain(each['name'])}}}}}: {many} of these people have none.", markup=False)
 
 
 def show_errors(api: ApiClient, import_id: str, console: Console, *, total: int) -> None:

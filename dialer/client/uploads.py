@@ -54,7 +54,7 @@ def upload_and_follow(
             unfinished.remember(sign, known["import_id"])
     try:
         if not known["complete"]:
-            _send(api, file, known, tell, say, partial(patiently, patience=patience, say=say))
+            _send(api, file, known, tell, say, patience)
         tell("uploading", 1.0)
         done = _follow(api, known["import_id"], tell, partial(patiently, patience=patience, say=say))
     except (ApiProblem, FileChanged) as error:
@@ -102,40 +102,46 @@ def _begin(api: ApiClient, campaign: str, file: Path, options: Mapping[str, Any]
     )
 
 
-def _send(
-    api: ApiClient, file: Path, upload: dict[str, Any], tell: Tell, say: Say, again: Callable[[Callable[[], Any]], Any]
-) -> None:
+def _send(api: ApiClient, file: Path, upload: dict[str, Any], tell: Tell, say: Say, patience: Patience) -> None:
     """All that is missing, from where the server says that it stopped."""
-    path = f"/imports/{upload['import_id']}/upload"
+    path, again = f"/imports/{upload['import_id']}/upload", partial(patiently, patience=patience, say=say)
     with file.open("rb") as content:
         before = _state(content)
         if before[0] != upload["length"]:
             raise FileChanged("the file has another size than the one whose upload was begun: start again")
         while not upload["complete"]:
-            sending = partial(_send_part, api, path, content, upload, tell, say)
-            upload = again(sending)
+            upload = again(partial(_send_part, api, path, content, upload, tell, say, patience.first))
             if _state(content) != before:
                 raise FileChanged("the file was changed while it was uploaded: start again")
 
 
 def _send_part(
-    api: ApiClient, path: str, content: BinaryIO, upload: dict[str, Any], tell: Tell, say: Say
+    api: ApiClient, path: str, content: BinaryIO, upload: dict[str, Any], tell: Tell, say: Say, pause: float
 ) -> dict[str, Any]:
     """How far the upload has come after one more request. Raises when that got it no further."""
     try:
         return _put(api, path, content, upload, tell)
     except ApiProblem as problem:
         if problem.code in ("offset_mismatch", "upload_complete"):
-            return api.get(path)
+            return _settled(api, path, pause)
         if not is_passing(problem):
             raise
         error: ApiProblem | NoStack = problem
     except NoStack as silence:
         error = silence
-    reached: dict[str, Any] = api.get(path)
+    reached = _settled(api, path, pause)
     if reached["offset"] == upload["offset"]:
         raise error
     say(f"the connection broke; going on at {_share(reached)}")
+    return reached
+
+
+def _settled(api: ApiClient, path: str, pause: float) -> dict[str, Any]:
+    """How far the upload has come, once the server has stored what still reached it of a broken request."""
+    before, reached = None, api.get(path)
+    while before != reached and not reached["complete"]:
+        time.sleep(pause)
+        before, reached = reached, api.get(path)
     return reached
 
 
