@@ -14,13 +14,11 @@ from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.person_phones import Turn, once_each
 from dialer.domain.prospect_matching import (
     DEFAULT_PRIORITY,
-    Circumstances,
     KnownProspect,
     NewProspect,
     Person,
-    Standing,
-    standing_of,
 )
+from dialer.domain.standings import Circumstances, Standing, standing_of
 from dialer.domain.states import ProspectState
 from dialer.store.database import one
 from dialer.store.locks import share_campaign

@@ -19,18 +19,16 @@ from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.person_phones import Line, Turn
 from dialer.domain.prospect_matching import (
     DEFAULT_PRIORITY,
-    Circumstances,
     KnownProspect,
     NewProspect,
     OnDuplicate,
     Person,
     Plan,
     RowProblem,
-    Standing,
     is_storable,
     match,
-    settle,
 )
+from dialer.domain.standings import Circumstances, Standing, settle
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.store.database import one, rows
 from dialer.store.incoming import look_up_by_index, stage

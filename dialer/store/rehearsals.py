@@ -23,13 +23,11 @@ from dialer.domain.prospect_matching import (
     OnDuplicate,
     Person,
     Plan,
-    Settled,
-    Standing,
     is_storable,
     match,
-    settle,
 )
 from dialer.domain.prospect_rows import RowError
+from dialer.domain.standings import Settled, Standing, settle
 from dialer.store.database import Database, one, rows
 from dialer.store.import_chunks import Chunk, as_prospect
 from dialer.store.import_errors import REPEATS_KEPT, headers_of, insert_errors, repeated_rows, row_errors

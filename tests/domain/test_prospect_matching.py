@@ -6,15 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.domain.prospect_matching import (
-    Circumstances,
     KnownProspect,
     NewProspect,
     OnDuplicate,
     Person,
     Plan,
     match,
-    standing_of,
 )
+from dialer.domain.standings import Circumstances, standing_of
 from dialer.domain.states import ProspectState
 
 PHONES = [f"+1650555010{n}" for n in range(5)]

@@ -86,7 +86,7 @@ async def test_the_report_says_all_that_there_is_to_know(environment: WorkflowEn
     record = await stored(world, dry)
     report = record.report
     assert report is not None
-    assert report["errors"] == {"phone_invalid": 1, "row_too_few_fields": 1}
+    assert report["errors"] == {"phone_not_a_number": 1, "row_too_few_fields": 1}
     assert report["states"] == {"ready": 2, "suppressed": 1, "held": 1}
     assert report["duplicates"] == {"in_file": 2, "in_campaign": 2}
     assert report["zones"]["by_source"] == {"phone": 3, "none": 1}
