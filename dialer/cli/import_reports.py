@@ -67,14 +67,14 @@ def show_report(report: Mapping[str, Any], console: Console, title: str = "would
     """The report of a dry run: figures as they are, and tables of figures by name."""
     table = Table.grid(padding=(0, 2))
     for name, value in report.items():
-        table.add_row(name.replace("_", " "), escape(_figures(value)))
+        table.add_row(name.replace("_", " "), escape(_figures(value) or "none"))
     console.print(f"[bold]{title}[/bold]")
     console.print(table)
 
 
 def _figures(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_figures(each)}" for name, each in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ", ".join(f"{name}: {_figures(each) or 'none'}" for name, each in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, list):
         return "; ".join(_figures(each) for each in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _plain(value)

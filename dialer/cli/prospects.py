@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialer.cli.campaigns import HomeOption
-from dialer.cli.import_reports import COUNTS, show_end, show_errors
+from dialer.cli.import_reports import show_end, show_errors
 from dialer.client.api import DEFAULT_HOME, ApiClient, ApiProblem
 from dialer.client.unfinished import Unfinished
 from dialer.client.uploads import FileChanged, follow, upload_and_follow
@@ -44,6 +44,9 @@ def upload(
         list[str] | None,
         typer.Option("--mapping", help="FIELD=HEADER, for example phone=Handy. May be given several times."),
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Of a text file, for example cp1252; found out if left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and write nothing.")] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -61,6 +64,8 @@ def upload(
     options: dict[str, Any] = {"on_duplicate": on_duplicate, "mapping": _mapping(mapping or [])}
     if region:
         options["default_region"] = region.upper()
+    if encoding:
+        options["encoding"] = encoding
     if dry_run:
         options["dry_run"] = True
     with ApiClient.of_home(home) as api:
@@ -175,8 +180,10 @@ def list_imports(
         if campaign is not None:
             query["campaign_id"] = api.get(f"/campaigns/{campaign}")["id"]
         found = api.get("/imports", **query)["items"]
-    table = Table("import", "file", "status", *COUNTS, box=None, pad_edge=False)
+    table = Table("import", "file", "status", "rows", "failed", box=None, pad_edge=False)
     table.columns[0].min_width = 36  # ids are to be copied
     for each in found:
-        table.add_row(each["id"], escape(each["filename"]), each["status"], *(f"{each[name]:,}" for name in COUNTS))
+        table.add_row(
+            each["id"], escape(each["filename"]), each["status"], f"{each['rows_read']:,}", f"{each['failed']:,}"
+        )
     output().print(table if found else "no imports")

@@ -68,7 +68,8 @@ class Desk:
 
     @property
     def port(self) -> int:
-        port = urlsplit(self.stack.described["api_url"]).port
+        url: str = self.stack.described["api_url"]
+        port = urlsplit(url).port
         assert port is not None
         return port
 
