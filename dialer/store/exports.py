@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -168,11 +168,13 @@ async def _has_room(room: asyncio.Semaphore, seconds: float) -> bool:
 async def _pages(session: AsyncSession, reading: Reading) -> AsyncGenerator[list[dict[str, Any]]]:
     filtered, parameters = _where(reading)
     source = reading.source
-    sql = f"""SELECT {source.columns} FROM {source.table} t {source.joined}
+    # A name of its own, since connections remember statements: another cursor of the same name has other columns.
+    cursor = f"export_{uuid4().hex}"
+    sql = f"""DECLARE {cursor} NO SCROLL CURSOR FOR SELECT {source.columns} FROM {source.table} t {source.joined}
               WHERE {filtered} ORDER BY t.created_at, t.id"""
-    result = await session.stream(text(sql), parameters, execution_options={"yield_per": PAGE_ROWS})
-    async for part in result.mappings().partitions():
-        yield [dict(row) for row in part]
+    await session.execute(text(sql), parameters)
+    while found := await rows(session, f"FETCH {PAGE_ROWS} FROM {cursor}"):
+        yield [dict(row._mapping) for row in found]  # pyright: ignore[reportPrivateUsage]
 
 
 def _where(reading: Reading) -> tuple[str, Mapping[str, Any]]:
