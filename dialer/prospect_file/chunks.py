@@ -207,4 +207,5 @@ class _Columns:
 
 def _cell(cell: str) -> str:
     """A value without the space around it and without the quote that protects spreadsheets from formulas."""
-    return unguarded(cell.strip())
+    cell = cell.strip()
+    return unguarded(cell) if cell.startswith("'") else cell

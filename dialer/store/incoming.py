@@ -5,6 +5,7 @@ those that read the same people from JSON.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -18,8 +19,10 @@ _COLUMNS = """position int, id uuid, phone text, extension text, external_id tex
     zone_set text, zone_source text, priority smallint, state text, held_reason text, next_due_at timestamptz,
     import_row bigint, phone_at smallint, bad_phones smallint"""
 
+_TO_ESCAPE = re.compile(r"[\\\t\n\r]")
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NOTHING = "\\N"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 #: Per batch, since tables grow a thousandfold while a file is read: a plan of yesterday, or one that prefers to look
 #: through all contacts, would make the last rows of a file cost many times what the first ones did.
@@ -50,10 +53,10 @@ def _line(values: Sequence[object]) -> str:
 def _field(value: Any) -> str:
     if value is None:
         return _NOTHING
-    if isinstance(value, str):
-        return value if value.isalnum() else value.translate(_ESCAPED)
+    if isinstance(value, str):  # before all others, as most are
+        return value.translate(_ESCAPED) if _TO_ESCAPE.search(value) else value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\\", "\\\\")
+        return _ENCODER.encode(value).replace("\\", "\\\\")
     return str(value)

@@ -60,6 +60,14 @@ async def test_a_new_prospect_is_ready_and_due_now(world: World) -> None:
     assert await world.tally() == {"ready": 1}
 
 
+async def test_texts_are_stored_as_they_are_whatever_signs_they_hold(world: World) -> None:
+    odd = "tab\t line\n return\r back\\slash \\N \\. 'quote' \"double\" Zürich 東京"
+    await write(world, person(A, name=odd, external_id=odd, variables={odd: odd, "deep": {"list": [1, None, odd]}}))
+    (row,) = await stored(world)
+    assert (row.name, row.external_id) == (odd, odd)
+    assert row.variables == {odd: odd, "deep": {"list": [1, None, odd]}}
+
+
 async def test_a_prospect_without_a_zone_is_held(world: World) -> None:
     written = await write(world, NewProspect(phone=A))
     (row,) = await stored(world)
