@@ -6,7 +6,7 @@ import tracemalloc
 
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialer.prospect_file import FileRefused, ReadOptions, read_chunks, scan
@@ -49,6 +49,7 @@ _CELLS = st.text(
 )
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(_CELLS, _CELLS, _CELLS), min_size=1, max_size=12),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
@@ -77,6 +78,7 @@ def _plain(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in {"=", "+", "-", "@"} else cell
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_behind_a_header_are_rows_or_errors(data):
     head = b"phone,name\n"
@@ -143,3 +145,39 @@ def test_one_chunk_costs_a_few_megabytes():
         tracemalloc.stop()
     assert read_rows == 4000
     assert peak < 12_000_000
+
+
+# What a line is, and what becomes of it: None for a row, else the code of its error.
+_LINES = {
+    f"{ANN},plain": None,
+    f'{ANN},"quoted, with ""signs"""': None,
+    f'{ANN},"over\nlines"': None,
+    f"{ANN},stray \" sign": None,
+    f"{ANN},Łódź 東京 😀": None,
+    f"{ANN},bare,,": None,
+    f"{ANN}": "row_too_few_fields",
+    f"{ANN},a,b": "row_too_many_fields",
+    f'{ANN},"open': "row_quote",
+    f"{ANN},zero\0byte": "row_nul",
+    "nobody,x": "phone_not_a_number",
+    ",x": "phone_missing",
+}  # fmt: skip
+_BLANKS = ("", ",", "  ", ",,,")
+
+
+@settings(deadline=None)
+@given(
+    lines=st.lists(st.sampled_from([*_LINES, *_BLANKS]), min_size=1, max_size=40),
+    end=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"]),
+    chunk_rows=st.integers(1, 9),
+)
+def test_every_row_of_any_file_is_accounted_for_once(lines, end, encoding, chunk_rows):
+    # An open quote would reach to the next quote of the file, which makes another file of it.
+    lines = [line for line in lines if _LINES.get(line) != "row_quote"] + [f'{ANN},"open']
+    data = end.join(["phone,name", *lines]).encode(encoding)
+    told = "gb18030" if encoding == "gb18030" else None
+    _, rows, errors = read(data, chunk_rows=chunk_rows, encoding=told)
+    expected = {row: _LINES[line] for row, line in enumerate(lines, 2) if line in _LINES}
+    assert {row.row: None for row in rows} | {error.row: error.code for error in errors} == expected
+    assert len(rows) + len(errors) == len(expected)
