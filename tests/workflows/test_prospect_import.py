@@ -78,7 +78,7 @@ async def test_numbers_without_a_country_take_the_uploaders_region_before_the_wo
         (b"", "file_empty", None),
         (b"name,city\nAnn,Rome\n", "header_no_phone", "phone"),
         (b"phone,Name,name\n+16505550100,a,b\n", "header_duplicate", "Name"),
-        (b"PK\x03\x04" + bytes(200), "file_is_spreadsheet", None),
+        (b"PK\x03\x04" + bytes(200), "spreadsheet_broken", None),
     ],
 )
 async def test_a_file_that_cannot_be_read_fails_the_import_and_writes_nothing(
