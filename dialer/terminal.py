@@ -45,3 +45,21 @@ def two_bars(console: Console) -> Generator[Tell]:
             progress.update(bars[name], completed=done)
 
         yield tell
+
+
+@contextmanager
+def one_bar(console: Console, name: str) -> Generator[Callable[[float | None], None]]:
+    """A bar for one thing; while nobody knows how much of it is done, it moves to and fro."""
+    with Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progress:
+        bar = progress.add_task(name, total=None)
+
+        def tell(done: float | None) -> None:
+            progress.update(bar, total=None if done is None else 1.0, completed=done or 0.0)
+
+        yield tell

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from dialer.cli import campaigns, prospects, recover, stack_commands, verify
+from dialer.cli import campaigns, exports, prospects, recover, stack_commands, verify
 from dialer.client.api import ApiProblem, NoStack
 from dialer.terminal import errors
 
@@ -20,6 +20,7 @@ app.command("up")(stack_commands.up)
 app.command("demo")(stack_commands.demo)
 app.command("doctor")(stack_commands.doctor)
 app.command("verify")(verify.verify)
+app.command("export")(exports.export)
 app.command("recover")(recover.recover_calls)
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(prospects.app, name="prospects")

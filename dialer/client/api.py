@@ -1,6 +1,8 @@
 """A client of the HTTP API, for the running stack of a home folder or the one that the environment names."""
 
 import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -73,6 +75,18 @@ class ApiClient:
                     raise ApiProblem(answer)
                 for piece in answer.iter_bytes():
                     file.write(piece)
+        except httpx.TransportError as error:
+            raise self._silence(error) from error
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, str]) -> Generator[httpx.Response]:
+        """An answer of any size, to be read piece by piece."""
+        try:
+            with self._http.stream("GET", path, params=query) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ApiProblem(answer)
+                yield answer
         except httpx.TransportError as error:
             raise self._silence(error) from error
 
