@@ -202,9 +202,9 @@ async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidate
                 SELECT contact_id FROM prospect_phones WHERE prospect_id = ANY(:prospects))
              ORDER BY phone FOR NO KEY UPDATE"""
     parameters = {"ids": [row.contact_id for row in candidates], "prospects": [row.id for row in candidates]}
-    locked = {row.id for row in await rows(session, sql, parameters)}
+    locked = [row.id for row in await rows(session, sql, parameters)]
     sql = f"""
-        SELECT p.id, p.contact_id, p.phone, p.phone_at, p.attempts >= :most AS spent,
+        SELECT p.id, p.attempts >= :most AS spent,
             1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred') AS attempt,
             {SUPPRESSED} AS suppressed
         FROM prospects p
@@ -222,17 +222,27 @@ async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidate
                      next_due_at = NULL WHERE id = ANY(:ids)"""
         await session.execute(text(sql), {"ids": out, "suppressed": [row.id for row in found if row.suppressed]})
     free = [row for row in found if not (row.suppressed or row.spent)]
-    return [person for person in await _phones_due(session, free) if person.contact_id in locked]
+    return await _phones_due(session, free, locked)
 
 
-async def _phones_due(session: AsyncSession, people: Sequence[Row[Any]]) -> list[_Due]:
-    """Each with the phone whose turn it is: read after the locks, as another phone's row is locked by nobody."""
-    sql = """SELECT p.id, o.phone, o.contact_id FROM prospects p
-             JOIN prospect_phones o ON o.prospect_id = p.id AND o.position = p.phone_at WHERE p.id = ANY(:ids)"""
-    further = [row.id for row in people if row.phone_at > 0]
-    others = {row.id: row for row in await rows(session, sql, {"ids": further})} if further else {}
-    due = ((row, others.get(row.id, row)) for row in people)
-    return [_Due(id=row.id, attempt=row.attempt, phone=line.phone, contact_id=line.contact_id) for row, line in due]
+async def _phones_due(session: AsyncSession, people: Sequence[Row[Any]], locked: Sequence[UUID]) -> list[_Due]:
+    """Each with the phone whose turn it is, without those who were given another phone before they were locked.
+
+    Read after the locks: the statement that locks people may see their further phones as they were before.
+    """
+    sql = """
+        SELECT p.id, due.phone, due.contact_id FROM prospects p, LATERAL (
+            SELECT p.phone, p.contact_id, 0 AS position UNION ALL
+            SELECT o.phone, o.contact_id, o.position FROM prospect_phones o WHERE o.prospect_id = p.id) AS due
+        WHERE p.id = ANY(:ids) AND due.position = p.phone_at AND p.contact_id = ANY(:locked) AND NOT EXISTS (
+            SELECT 1 FROM prospect_phones o WHERE o.prospect_id = p.id AND o.contact_id <> ALL(:locked))"""
+    parameters = {"ids": [row.id for row in people], "locked": locked}
+    due = {row.id: row for row in await rows(session, sql, parameters)} if people else {}
+    return [
+        _Due(id=row.id, attempt=row.attempt, phone=due[row.id].phone, contact_id=due[row.id].contact_id)
+        for row in people
+        if row.id in due
+    ]
 
 
 async def _insert(

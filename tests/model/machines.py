@@ -21,8 +21,7 @@ from dialer.carriers.base import CarrierError
 from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
 from dialer.store.callbacks import CallNotFound
 from dialer.store.control import LostRace, StateConflict
-from dialer.store.database import violated
-from dialer.store.prospect_edits import InCall
+from dialer.store.prospect_edits import InCall, PhoneTaken
 from dialer.store.prospect_writes import CampaignClosed
 from tests.model.carriers import Answer, Line
 from tests.model.chances import ANSWERS, FAR, LOST, MOVES, PASSING, WEIGHTS
@@ -38,13 +37,13 @@ EXPECTED = (
     LostRace,
     CampaignClosed,
     InCall,
+    PhoneTaken,
     CallNotFound,
     Conflict,
     NotFound,
     LookupError,
     CarrierError,
 )
-TAKEN = ("uq_prospects_campaign_id_phone",)
 
 
 class ProtocolMachine(RuleBasedStateMachine):
@@ -99,10 +98,8 @@ class ProtocolMachine(RuleBasedStateMachine):
     def _may_fail(self, actor: Actor, error: BaseException) -> bool:
         if isinstance(error, BaseExceptionGroup):
             return all(self._may_fail(actor, each) for each in error.exceptions)
-        if isinstance(error, IntegrityError):
-            return actor.name.startswith("change") and violated(error) in TAKEN
         if isinstance(error, DBAPIError):
-            return actor in self.hurt
+            return actor in self.hurt and not isinstance(error, IntegrityError)
         if isinstance(error, ApplicationError):
             return error.type == "Undecided"
         return isinstance(error, EXPECTED)

@@ -27,7 +27,8 @@ _SNAPSHOT = """
     SELECT json_build_object('moments', (SELECT last_value FROM model_moments),
         'campaigns', (SELECT json_agg(c) FROM (SELECT id, status, settings_version, settings FROM campaigns
             WHERE workspace_id = w.id) AS c),
-        'prospects', (SELECT json_agg(p) FROM (SELECT id, campaign_id, phone, state, next_due_at, attempts
+        'prospects', (SELECT json_agg(p) FROM (SELECT id, campaign_id, phone, state, next_due_at, attempts,
+                ARRAY(SELECT o.phone FROM prospect_phones o WHERE o.prospect_id = prospects.id) || phone AS phones
             FROM prospects WHERE workspace_id = w.id ORDER BY created_at, id) AS p),
         'calls', (SELECT json_agg(k) FROM (SELECT id, campaign_id, prospect_id, contact_id, to_phone, attempt, state,
             carrier_account_id, phone_number_id, settings_version, claimed_at, gated_at, deadline_at, amd_due_at,
@@ -150,6 +151,13 @@ class Promises:
         for key in ("contact_id", "prospect_id", "to_phone"):
             twice = _repeated(call[key] for call in now.live if call[key] is not None)
             _check(not twice, f"in two live calls: {key} {twice}")
+        twice = _repeated(
+            phone
+            for call in now.live
+            if call["prospect_id"] is not None
+            for phone in now.prospects[call["prospect_id"]]["phones"]
+        )
+        _check(not twice, f"in two live calls on two phones of one person: {twice}")
         twice = _repeated(
             (call["prospect_id"], call["attempt"])
             for call in now.calls.values()

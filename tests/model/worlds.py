@@ -21,6 +21,7 @@ from dialer.domain.actors import Actor as Principal
 from dialer.domain.carrier_events import CarrierEvent
 from dialer.domain.judging.judge import judge
 from dialer.domain.judging.verdicts import Tolerances, Verdict
+from dialer.domain.person_phones import Line
 from dialer.domain.timing import Timing
 from dialer.store import campaign_rows, control
 from dialer.store.callbacks import apply_event, dedupe_key
@@ -41,6 +42,8 @@ from tests.model.stages import Stage
 TIMING = Timing(leg_s=0, turn_lead_s=0.0)
 PATIENT = Tolerances(timing=TIMING, clock_s=0.0, late_s=1e7, end_s=1e7, slack_s=1e7)
 PHONES = tuple(f"+1415555010{number}" for number in range(5))
+#: The second phone of one of them, and in time perhaps somebody else's first.
+SHARED = PHONES[4]
 CALLER = "+16505550150"
 FAST = 100_000.0
 PLENTY = 10
@@ -183,7 +186,15 @@ class ModelWorld:
             await unsuppress(session, suppression_id)
 
     async def add(self, campaign_id: UUID, phones: list[str]) -> None:
-        people = [NewProspect(phone=phone, zone_set="America/Los_Angeles", zone_source="phone") for phone in phones]
+        people = [
+            NewProspect(
+                phone=phone,
+                other_phones=(Line(SHARED),) if phone == PHONES[2] else None,
+                zone_set="America/Los_Angeles",
+                zone_source="phone",
+            )
+            for phone in phones
+        ]
         async with self.stage.transaction(self.workspace_id) as session:
             await write_prospects(
                 session,
@@ -203,7 +214,10 @@ class ModelWorld:
 
 
 async def make_model_world(stage: Stage, tight: str, size: int, *, asynchronously: bool) -> ModelWorld:
-    """Two running campaigns with four people each, the same; the limit called ``tight`` allows ``size`` calls."""
+    """Two running campaigns with four people each, the same, one of them with two phones.
+
+    The limit called ``tight`` allows ``size`` calls.
+    """
     await stage.begin_example()
     limits = replace_limit(Limits(workspace=PLENTY, account=PLENTY, number=PLENTY), tight, size)
     rules = settings(concurrent=size if tight == "campaign" else PLENTY, asynchronously=asynchronously)
