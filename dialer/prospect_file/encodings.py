@@ -60,7 +60,7 @@ _STRANGE = 0.08
 """Share of strange signs from which a reading is no text; measured on names in some twenty languages."""
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_FOREIGN_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
+_FOREIGN = re.compile(rb"[\x80-\xff]")
 _SHIFT_CODES = (b"\x1b$B", b"\x1b$@", b"\x1b(J", b"\x1b$)")
 _ACCENTS = re.compile(r"(?<![^\W\d_])[^\W\d_\x00-\x7f]{2,}(?![^\W\d_])")
 _TYPOGRAPHY = frozenset("’‘“”„«»–—…°ºª®©™€£·•¡¿№²½¼")
@@ -148,13 +148,9 @@ class Survey:
 
     def _take_sample(self, piece: bytes) -> None:
         most = min(_SAMPLE, self._sampled + _SAMPLE_OF_PIECE)
-        for found in _FOREIGN_LINE.finditer(piece):
-            if self._sampled >= most:
-                return
-            line = found[0]
-            if len(line) > _SAMPLE_LINE:
-                # Cut where no letter of any code page can be cut.
-                line = line[:_SAMPLE_LINE].rpartition(b",")[0] or line[:_SAMPLE_LINE].rpartition(b" ")[0]
+        behind = 0
+        while self._sampled < most and (found := _FOREIGN.search(piece, behind)):
+            line, behind = _line_around(piece, found.start(), behind)
             self._sample.append(line)
             self._sampled += len(line) + 1
 
@@ -171,6 +167,21 @@ class Survey:
     def lines(self) -> int:
         ends = self._line_feeds or self._returns
         return ends + (1 if self._last and self._last not in b"\r\n" else 0)
+
+
+def _line_around(piece: bytes, at: int, behind: int) -> tuple[bytes, int]:
+    """The line of a byte, or a part of it when it is long, and where to go on; it begins at ``behind`` or later."""
+    near = max(behind, at - _SAMPLE_LINE)
+    begin = max(near, piece.rfind(b"\n", near, at) + 1, piece.rfind(b"\r", near, at) + 1)
+    far = min(at + _SAMPLE_LINE, len(piece))
+    ends = [place for place in (piece.find(b"\n", at, far), piece.find(b"\r", at, far)) if place >= 0]
+    if ends:
+        return piece[begin : min(ends)], min(ends)
+    if far == len(piece):
+        return piece[begin:], far
+    # Cut where no letter of any code page can be cut.
+    cut = max(piece.rfind(b",", at, far), piece.rfind(b" ", at, far))
+    return piece[begin : cut if cut > at else far], far
 
 
 def detected(sample: bytes) -> str:

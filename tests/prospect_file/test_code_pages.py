@@ -2,11 +2,12 @@
 
 import codecs
 import io
+import time
 
 import pytest
 
 from dialer.prospect_file import ReadOptions, read_chunks, scan
-from dialer.prospect_file.encodings import CODE_PAGES, detected
+from dialer.prospect_file.encodings import CODE_PAGES, Survey, detected
 from tests.prospect_file.files import ANN, BOB, EVE, read, refused
 
 PEOPLE = {
@@ -144,3 +145,15 @@ def test_damage_in_a_western_file_costs_its_row_and_moves_no_code_page():
 )
 def test_languages_of_western_europe_are_cp1252(text):
     assert detected(text.encode("cp1252")) == "cp1252"
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xe9\n" + b"x" * (1 << 20), b"\xe9\n" + (b"x" * 300 + b"\n") * 3000, (b"x" * 900 + b"\xe9\n") * 1000]
+)
+def test_looking_for_a_code_page_takes_as_long_as_the_file(data):
+    """About a hundredth of a second each: seconds would be the square of a line's length."""
+    began = time.process_time()
+    survey = Survey(None)
+    survey.add(data)
+    assert survey.encoding() == "cp1252"
+    assert time.process_time() - began < 2
