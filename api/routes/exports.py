@@ -1,11 +1,12 @@
 """``/campaigns/{id}/prospects:export``, ``/campaigns/{id}/results:export`` and ``/calls/export``."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from starlette.types import Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from api.deps import AuthenticatedRoute, ServicesDep, scope
 from api.operations import exports
@@ -48,6 +49,10 @@ class FileResponse(StreamingResponse):
         }
         super().__init__(export.content, media_type=export.media_type, headers=headers)
         self._content = export.content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(ClientDisconnect):  # nobody is left to tell
+            await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         async with aclosing(self._content):

@@ -1,5 +1,6 @@
 """Prospects, results and calls as files."""
 
+import asyncio
 import csv
 import io
 import json
@@ -10,8 +11,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api.app import create_app
 from dialer.store.bootstrap import hash_key
-from tests.api.apis import Api, fields_of
+from tests.api.apis import KEY, Api, fields_of
 
 ANN, BEN, EVE = "+12025550101", "+12025550102", "+12025550103"
 
@@ -175,3 +177,52 @@ async def test_another_workspace_and_a_key_without_the_scope_get_nothing(api: Ap
         await api.refused("GET", path, 403, headers={"X-API-Key": "dk_agents"})
     await api.refused("GET", "/calls/export", 403, headers={"X-API-Key": "dk_agents"})
     assert table(await api.call("GET", "/calls/export", expect=200, headers={"X-API-Key": "dk_other"})) == []
+
+
+@pytest.mark.parametrize("tells", ["by failing to send", "by a message"])
+async def test_a_client_that_goes_away_frees_the_connection(api: Api, tells: str):
+    campaign = await api.campaign()
+    await api.read(
+        """WITH people AS (INSERT INTO contacts (workspace_id, phone) SELECT :w, '+999' || n
+               FROM generate_series(1, 6000) AS n RETURNING id, phone)
+           INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, next_due_at)
+           SELECT :w, :c, id, phone, now() FROM people RETURNING 1""",
+        w=api.workspace_id,
+        c=campaign["id"],
+    )
+    sent: list[Any] = []
+    asked: list[bool] = []
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if asked:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+        asked.append(True)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 4:
+            gone.set()
+            if tells == "by failing to send":
+                raise OSError("the connection is closed")
+            await asyncio.Event().wait()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4" if tells == "by failing to send" else "2.3"},
+        "method": "GET",
+        "path": f"/api/v1/campaigns/{campaign['id']}/prospects:export",
+        "query_string": b"",
+        "headers": [(b"x-api-key", KEY.encode())],
+    }
+    await asyncio.wait_for(create_app(api.services)(scope, receive, send), 60)
+    assert len(sent) == 4, "the head of the answer, that of the file, and two pieces"
+    pool: Any = api.services.database.engine.pool
+    for _ in range(1000):
+        if pool.checkedout() == 0:
+            break
+        await asyncio.sleep(0)
+    assert pool.checkedout() == 0
+    assert (await api.call("GET", "/me")).status_code == 200
