@@ -27,8 +27,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 #: Per batch, since tables grow a thousandfold while a file is read: a plan of yesterday, or one that prefers to look
 #: through all contacts, would make the last rows of a file cost many times what the first ones did.
 _BY_INDEX = """
-    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_hashjoin', 'off', true),
-        set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)"""
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"""
 
 
 async def look_up_by_index(session: AsyncSession) -> None:
