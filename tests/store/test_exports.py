@@ -17,7 +17,7 @@ from dialer.store.exports import PAGE_ROWS, Patience, Reading, pages_of
 from dialer.store.pages import where
 from tests.store.worlds import World, make_world
 
-ROWS = int(os.environ.get("EXPORTED_ROWS", "10000"))
+ROWS = int(os.environ.get("EXPORTED_ROWS", "5000"))
 LITTLE = 48 << 20
 """Bytes that Python may hold at a time, however many rows there are: pages of a few formats."""
 
