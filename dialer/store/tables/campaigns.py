@@ -65,12 +65,12 @@ class CampaignNumber(Base):
 
 
 class Contact(Base):
-    """One phone number of one workspace, across campaigns. A claim locks it. A trigger checks the workspace."""
+    """One phone number of one workspace, across campaigns. A claim locks it."""
 
     __tablename__ = "contacts"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    workspace_id: Mapped[UUID]
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
     phone: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -92,14 +92,12 @@ class Prospect(Tenant):
     """One person to reach in one campaign. ``zone_set`` is empty when no zone is known.
 
     ``phone`` is the first of their phones. ``phone_at`` is the one to be called next, 0 being the first; bit i of
-    ``bad_phones`` is set once nobody can be called at phone i. Triggers check campaign, import and workspace, once per
-    statement.
+    ``bad_phones`` is set once nobody can be called at phone i.
     """
 
     __tablename__ = "prospects"
 
-    workspace_id: Mapped[UUID] = mapped_column()
-    campaign_id: Mapped[UUID]
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"))
     contact_id: Mapped[UUID] = mapped_column(ForeignKey("contacts.id"))
     phone: Mapped[str]
     extension: Mapped[str | None]
@@ -117,7 +115,7 @@ class Prospect(Tenant):
     last_outcome: Mapped[str | None]
     phone_at: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     bad_phones: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    import_id: Mapped[UUID | None]
+    import_id: Mapped[UUID | None] = mapped_column(ForeignKey("imports.id"))
     import_row: Mapped[int | None]
 
     __table_args__ = (
