@@ -27,6 +27,8 @@ pytestmark = pytest.mark.timeout(240)
 
 #: From a worker's last request to the first one of whoever takes over: a process has to be started for that.
 RESUMED_S = 20.0
+#: A worker that ends may take one workflow task with it, which Temporal gives out again after ten seconds.
+GAP_S = 15.0
 ONCE = {"max_attempts": 1, "delays": {}}
 
 
@@ -152,7 +154,7 @@ def test_workers_that_are_ended_one_after_the_other_leave_no_gap(stack: Stack) -
             until(ending.is_replaced, what="the next process")
         campaign.until_status("completed", seconds=120)
     assert_all_were_called_once(campaign, phones)
-    assert longest_silence(dialed_at(campaign)) < RESUMED_S / 2
+    assert longest_silence(dialed_at(campaign)) < GAP_S
 
 
 def test_an_import_whose_worker_is_ended_goes_on_where_it_was(stack: Stack) -> None:
