@@ -42,7 +42,8 @@ demo: setup ## Watch a campaign dial a town of simulated phones
 up: setup ## Run everything here until Ctrl-C, data in ~/.dialer
 	@exec $(RUN)/dialer up $(ARGS)
 
-PROCESSES := 2
+# PROCESSES=2 is quicker, on a machine that does nothing else: some tests are about seconds.
+PROCESSES := 0
 test: setup ## Run all tests (ARGS="-k busy" for some)
 	@$(RUN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
