@@ -31,7 +31,7 @@ from dialer.domain.prospect_matching import (
 from dialer.domain.standings import Circumstances, Standing, settle
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.store.database import one, rows
-from dialer.store.incoming import look_up_by_index, stage
+from dialer.store.incoming import keep_plans, look_up_by_index, stage
 from dialer.store.locks import share_campaign
 from dialer.store.person_phones import lines_of, others_of, replace_other_phones
 
@@ -82,6 +82,7 @@ async def write_prospects(
     plan = match(prospects, known, on_duplicate)
     settled = settle(plan, await circumstances(session, campaign, plan.judged))
     written = [person for person, _ in (*settled.created, *settled.changed)]
+    await keep_plans(session)
     await _insert_contacts_and_lanes(session, workspace_id, campaign_id, written)
     await stage(session, [_facts(person, standing) for person, standing in (*settled.changed, *settled.created)])
     # Updates first: an insert may use what they make, never the other way round.
