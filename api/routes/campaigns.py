@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
-from api.operations import campaign_options, campaigns
+from api.operations import campaign_edits, campaign_options, campaigns
 from api.problems import responses
 from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
@@ -55,7 +55,7 @@ async def read_campaign(services: ServicesDep, actor: Reader, campaign: str) -> 
 @router.patch("/{campaign}", summary="Change a campaign", responses=responses(404, 409))
 async def change_campaign(services: ServicesDep, actor: Writer, campaign: str, given: CampaignPatch) -> CampaignOut:
     """Acts on a running campaign within seconds, and makes a new ``settings_version`` when it decides about calls."""
-    return await campaigns.change_campaign(services, actor, campaign, given)
+    return await campaign_edits.change_campaign(services, actor, campaign, given)
 
 
 @router.delete(
