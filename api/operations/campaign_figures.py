@@ -1,4 +1,4 @@
-"""How far a campaign has come: status for polling, stats for looking closer, results row by row."""
+"""What has become of a campaign: stats for looking closer, results row by row."""
 
 import csv
 import io
@@ -6,22 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from api.operations.campaigns import find_campaign
-from api.operations.errors import NotAuthenticated
 from api.operations.listing import ListRequest, listed
-from api.operations.references import as_uuid
 from api.operations.services import Services
-from api.schemas.campaigns import ColumnOut, HourOut, ResultsOut, StatsOut, StatusOut
+from api.schemas.campaign_figures import ColumnOut, HourOut, ResultsOut, StatsOut
 from dialer.domain.actors import Actor
-from dialer.domain.campaign_rules import rules_from_json
-from dialer.domain.states import CampaignStatus
-from dialer.store import campaign_rows, pages, prospect_reads
-from dialer.store.stats import figures_of, tallies_of
-from dialer.store.waiting import Reason, what_now
+from dialer.store import pages, prospect_reads
+from dialer.store.stats import tallies_of
 
-_OVER = (CampaignStatus.COMPLETED, CampaignStatus.STOPPED)
 _CSV_PAGE = 1000
 _OWN = {
     "id": "id",
@@ -38,45 +30,6 @@ _OWN = {
     "next_due_at": "next_due_at",
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-async def read_status(services: Services, actor: Actor, reference: str) -> StatusOut:
-    async with services.database.transaction(actor.workspace_id) as session:
-        row = await find_campaign(session, reference)
-        return await _status(services, session, row["id"])
-
-
-async def read_public_status(services: Services, reference: str) -> StatusOut:
-    """For anybody, of a campaign with ``public_status``, by its id. Raises NotAuthenticated for every other one."""
-    campaign_id = as_uuid(reference)
-    workspace_id = None
-    if campaign_id is not None:
-        async with services.database.transaction_over_all() as session:
-            workspace_id = await campaign_rows.public_workspace(session, campaign_id)
-    if campaign_id is None or workspace_id is None:
-        raise NotAuthenticated("Send an API key in X-API-Key, or as a bearer token.")
-    async with services.database.transaction(workspace_id) as session:
-        return await _status(services, session, campaign_id)
-
-
-async def _status(services: Services, session: AsyncSession, campaign_id: UUID) -> StatusOut:
-    figures = await figures_of(session, campaign_id)
-    campaign = figures.campaign
-    rules = rules_from_json(campaign.settings)
-    waiting = await what_now(session, campaign, rules, figures.now, services.settings.timing)
-    total, done = figures.prospects_total, figures.prospects_done
-    waits = campaign.status not in (*_OVER, CampaignStatus.DRAFT) and waiting.reason is not Reason.RUNNING
-    return StatusOut(
-        status=campaign.status,
-        paused_reason=campaign.paused_reason,
-        prospects_total=total,
-        prospects_done=done,
-        calls_in_flight=figures.calls_in_flight,
-        calls_total=figures.calls_total,
-        waiting_for=waiting.text if waits else None,
-        next_call_at=waiting.until if campaign.status not in _OVER else None,
-        progress=1.0 if campaign.status in _OVER else done / total if total else 0.0,
-    )
 
 
 async def read_stats(services: Services, actor: Actor, reference: str) -> StatsOut:

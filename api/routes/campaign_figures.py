@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.deps import AuthenticatedRoute, PageQuery, ServicesDep, actor_of, optional_key, scope
-from api.operations import campaign_figures, keys
+from api.operations import campaign_figures, campaign_status, keys
 from api.problems import responses
-from api.schemas.campaigns import ResultsOut, StatsOut, StatusOut
+from api.schemas.campaign_figures import ResultsOut, StatsOut, StatusOut
 from dialer.domain.actors import Actor
 
 router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
@@ -20,10 +20,10 @@ Reader = Annotated[Actor, scope("campaigns:read")]
 async def read_status(request: Request, services: ServicesDep, campaign: str) -> StatusOut:
     """Without a key only for a campaign with `public_status`, by its id."""
     if "x-api-key" not in request.headers and "authorization" not in request.headers:
-        return await campaign_figures.read_public_status(services, campaign)
+        return await campaign_status.read_public_status(services, campaign)
     actor = await actor_of(request)
     keys.require(actor, "campaigns:read")
-    return await campaign_figures.read_status(services, actor, campaign)
+    return await campaign_status.read_status(services, actor, campaign)
 
 
 @router.get("/stats", summary="Counts by state, disposition, attempt and hour", responses=responses(404))

@@ -80,7 +80,7 @@ def one_line(status: Mapping[str, Any]) -> str:
 def _waiting(status: Mapping[str, Any]) -> Text:
     if not status["waiting_for"]:
         return Text()
-    text = f"waits for {status['waiting_for']}"
+    text = f"waiting: {status['waiting_for']}"
     if status["next_call_at"]:
-        text += f" until {datetime.fromisoformat(status['next_call_at']):%H:%M:%S} UTC"
+        text += f"; the next call at {datetime.fromisoformat(status['next_call_at']):%H:%M:%S} UTC"
     return Text(text, style="dim")

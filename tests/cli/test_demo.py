@@ -69,7 +69,7 @@ def test_the_picture_shows_people_calls_and_dispositions() -> None:
     shown = _shown(
         picture(status, {"dispositions": {"busy": 4, "no_answer": 9}}, rate=7.5, max_concurrent=25, seconds=20)
     )
-    for expected in ("75 of 300", "12 of at most 25", "7.5 per second", "no answer", "until 08:00:00 UTC"):
+    for expected in ("75 of 300", "12 of at most 25", "7.5 per second", "no answer", "the next call at 08:00:00 UTC"):
         assert expected in shown
     assert shown.index("no answer") < shown.index("busy")
     assert one_line(status).startswith("75 of 300 people done")

@@ -1,0 +1,137 @@
+"""How many people wait, and for what: counted in the index that claims use, as far as a cap, the rest from tallies.
+
+Whoever asks for the status asks often, so nothing here reads more than a few thousand rows of a campaign of any size.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.campaign_rules import CampaignRules
+from dialer.domain.states import ProspectState
+from dialer.domain.timing import Timing
+from dialer.domain.waits import Counted, Wait, for_a_slot, for_hours, for_their_time, for_their_turn, held, share
+from dialer.store.database import one, rows
+from dialer.store.waiting import DueLane, due_lanes, open_lanes
+
+CAP = 2_000
+"""Rows that are looked at for one count; one of the counts can be larger and still be exact."""
+
+_READY = """prospects p WHERE p.campaign_id = :id AND p.zone_set = l.zone_set AND p.priority = l.priority
+            AND p.state = 'ready' AND p.next_due_at"""
+_LANES = "unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS l(zone_set, priority)"
+
+
+async def who_waits(
+    session: AsyncSession,
+    campaign: Row[Any],
+    rules: CampaignRules,
+    prospects: Mapping[str, int],
+    live: int,
+    now: datetime,
+    timing: Timing,
+) -> list[Wait]:
+    """For a running campaign (id, settings), by reason, none of them empty.
+
+    ``prospects`` are its tallies by state, ``live`` its calls in flight.
+    """
+    found = await held_people(session, campaign.id, prospects)
+    ready = prospects.get(ProspectState.READY, 0)
+    if not ready:
+        return found
+    lanes = await due_lanes(session, campaign.id)
+    due = [lane for lane in lanes if lane.first_due_at <= now]
+    may = set(open_lanes(lanes, rules, now, timing))
+    closed = [lane for lane in due if lane.lane not in may]
+    later, first = await _later(session, campaign.id, lanes, now)
+    looked = [
+        await _due(session, campaign.id, closed, now),
+        later,
+        await _due(session, campaign.id, [lane for lane in due if lane.lane in may], now),
+    ]
+    out_of_hours, later, callable_now = share(ready, looked)
+    waits: list[Wait] = []
+    if callable_now.n:
+        full = live >= rules.pace.max_concurrent
+        waits.append(
+            for_a_slot(callable_now, live, rules.pace.max_concurrent) if full else for_their_turn(callable_now)
+        )
+    if out_of_hours.n:
+        waits.append(for_hours(out_of_hours, *_opening(closed, rules, now, timing), now))
+    if later.n:
+        waits.append(for_their_time(later, first, _zone(campaign.settings), now))
+    return waits + found
+
+
+async def held_people(session: AsyncSession, campaign_id: UUID, prospects: Mapping[str, int]) -> list[Wait]:
+    """Those who cannot be called until something is mended, by what that is."""
+    total = prospects.get(ProspectState.HELD, 0)
+    if not total:
+        return []
+    sql = """
+        SELECT coalesce(reason, 'held') AS reason, count(*) AS n FROM (
+            SELECT held_reason AS reason FROM prospects WHERE campaign_id = :id AND state = 'held' LIMIT :cap) AS looked
+        GROUP BY 1 ORDER BY 2 DESC, 1"""
+    counted = await rows(session, sql, {"id": campaign_id, "cap": CAP})
+    if len(counted) == 1 or sum(row.n for row in counted) >= CAP:
+        return [held(Counted(n=total), [row.reason for row in counted])]
+    return [held(Counted(n=row.n), [row.reason]) for row in counted]
+
+
+def _opening(
+    closed: Sequence[DueLane], rules: CampaignRules, now: datetime, timing: Timing
+) -> tuple[datetime | None, Sequence[str]]:
+    """When the first of the closed lanes opens, and whose clocks say so."""
+    margin = timedelta(seconds=timing.window_margin_s)
+    by_zones = {lane.lane.zone_set: lane.zones for lane in closed}
+    opens = [(rules.hours.next_open(now, margin, zones), zones) for zones in by_zones.values()]
+    known = [(at, rules.hours.zones_for(zones)) for at, zones in opens if at is not None]
+    at, zones = min(known, key=lambda pair: pair[0], default=(None, None))
+    return at, () if zones is None else zones.names
+
+
+def _zone(settings: Mapping[str, Any]) -> str:
+    """The clock that the campaign's own times are told by."""
+    schedule: Mapping[str, Any] = settings.get("schedule") or {}
+    return schedule.get("time_zone") or "UTC"
+
+
+async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[DueLane], now: datetime) -> Counted:
+    if not lanes:
+        return Counted(n=0)
+    sql = f"""SELECT count(*) AS n FROM (
+        SELECT 1 FROM {_LANES}, LATERAL (SELECT 1 FROM {_READY} <= :now LIMIT :cap) AS due LIMIT :cap) AS looked"""
+    row = await one(session, sql, _of(campaign_id, lanes, now))
+    return _counted(row)
+
+
+async def _later(
+    session: AsyncSession, campaign_id: UUID, lanes: Sequence[DueLane], now: datetime
+) -> tuple[Counted, datetime | None]:
+    """Those whose time has not come, and when it comes for the first of them."""
+    sql = f"""SELECT
+        (SELECT count(*) FROM (SELECT 1 FROM {_LANES}, LATERAL (SELECT 1 FROM {_READY} > :now LIMIT :cap) AS later
+            LIMIT :cap) AS looked) AS n,
+        (SELECT min(first.next_due_at) FROM {_LANES}, LATERAL (
+            SELECT p.next_due_at FROM {_READY} > :now ORDER BY p.next_due_at LIMIT 1) AS first) AS first"""
+    row = await one(session, sql, _of(campaign_id, lanes, now))
+    return _counted(row), None if row is None else row.first
+
+
+def _of(campaign_id: UUID, lanes: Sequence[DueLane], now: datetime) -> dict[str, Any]:
+    return {
+        "id": campaign_id,
+        "zone_sets": [lane.lane.zone_set for lane in lanes],
+        "priorities": [lane.lane.priority for lane in lanes],
+        "now": now,
+        "cap": CAP,
+    }
+
+
+def _counted(row: Row[Any] | None) -> Counted:
+    n = 0 if row is None else row.n
+    return Counted(n=n, exact=n < CAP)
