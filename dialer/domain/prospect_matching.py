@@ -57,7 +57,8 @@ class NewProspect:
 
     @property
     def phones(self) -> tuple[str, ...]:
-        return tuple(line.phone for line in self.lines)
+        others = self.other_phones
+        return (self.phone, *(line.phone for line in others)) if others else (self.phone,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,7 +298,7 @@ _PROBLEMS = {
 def _refusals(rows: Sequence[NewProspect]) -> dict[int, str]:
     """The codes of rows that cannot be stored, by index."""
     found = {i: "external_id_too_long" for i, row in enumerate(rows) if len(row.external_id or "") > EXTERNAL_ID_LIMIT}
-    texts = [(row.name, row.external_id, row.lines, row.variables) for row in rows]
+    texts = [(row.name, row.external_id, row.extension, row.other_phones, row.variables) for row in rows]
     if not _are_surely_storable(texts):
         found.update((i, "text_not_storable") for i, each in enumerate(texts) if not is_storable(each))
     return found

@@ -302,8 +302,8 @@ def _changed_others(people: Sequence[Person], created: Mapping[str, UUID]) -> di
     """The other phones of those whose other phones are not stored so."""
     changed: dict[UUID, Sequence[Line]] = {}
     for person in people:
-        others, known = person.facts.lines[1:], person.known
-        if others != (known.facts.lines[1:] if known is not None else ()):
+        others, known = person.facts.other_phones or (), person.known
+        if others != (known.facts.other_phones or () if known is not None else ()):
             changed[created[person.facts.phone] if known is None else known.id] = others
     return changed
 
