@@ -23,9 +23,10 @@ from dialer.domain.states import CampaignStatus, CompletedReason
 from dialer.domain.timing import Timing
 from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
-from dialer.store.control import complete, count_live, start_scheduled
+from dialer.store.control import await_next_run, complete, count_live, start_scheduled
 from dialer.store.database import Database, one
 from dialer.store.recoveries import read_campaign_standing
+from dialer.store.runs import owed_after
 from dialer.store.waiting import Reason, Waiting, due_lanes, never_open, open_lanes, what_now
 from dialer.store.waking import sleep_until, start_leg
 
@@ -171,6 +172,8 @@ class DispatchActivities:
             if expired:
                 return Step(retry_s=0.0, now=now)
             return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
+        if campaign.status == CampaignStatus.SCHEDULED and rules.recurrence is not None:
+            return await self._between_runs(session, campaign, rules, now)
         if campaign.status == CampaignStatus.SCHEDULED and (rules.start_at is None or rules.start_at <= now):
             await start_scheduled(session, campaign.id)
             return Step(retry_s=0.0, now=now)
@@ -178,10 +181,25 @@ class DispatchActivities:
             return Step(waiting=await what_now(session, campaign, rules, now, self._timing), now=now)
         return Step(finished=True, now=now)
 
+    async def _between_runs(
+        self, session: AsyncSession, campaign: Row[Any], rules: CampaignRules, now: datetime
+    ) -> Step:
+        """Its Schedule begins the next run; what is left to do here is to end what has had its last."""
+        assert rules.recurrence is not None
+        if rules.end_at is not None and now >= rules.end_at:
+            return await self._past_end(session, campaign, now)
+        owed = await owed_after(session, campaign.id)
+        if rules.recurrence.next_run(owed or now) is None and await complete(
+            session, campaign.id, CompletedReason.ALL_FINAL, status=CampaignStatus.SCHEDULED
+        ):
+            return Step(finished=True, now=now)
+        waiting = await what_now(session, campaign, rules, now, self._timing)
+        return Step(waiting=waiting, ends_at=rules.end_at, now=now)
+
     async def _past_end(self, session: AsyncSession, campaign: Row[Any], now: datetime) -> Step:
         if await expire_ready(session, campaign.id):
             return Step(retry_s=0.0, now=now)
-        if await complete(session, campaign.id, CompletedReason.END_AT):
+        if await complete(session, campaign.id, CompletedReason.END_AT, status=CampaignStatus(campaign.status)):
             return Step(finished=True, now=now)
         return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
 
@@ -189,6 +207,9 @@ class DispatchActivities:
         if rules.keep_open:
             return step
         async with self._database.transaction(workspace_id) as session:
+            if rules.recurrence is not None and rules.recurrence.next_run(step.now) is not None:
+                await await_next_run(session, campaign.id)
+                return Step(retry_s=0.0, now=step.now)
             done = await complete(session, campaign.id, CompletedReason.ALL_FINAL)
         return Step(finished=True, now=step.now) if done else Step(now=step.now)
 

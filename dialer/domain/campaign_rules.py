@@ -11,6 +11,7 @@ from typing import Any
 
 from dialer.domain.calling_hours import WEEKDAYS_9_TO_20, CallingHours, hours_from_json
 from dialer.domain.durations import parse_duration
+from dialer.domain.recurrence import Recurrence, recurrence_from_json
 from dialer.domain.redial import RedialPolicy
 
 DEFAULT_MAX_ATTEMPTS = 4
@@ -45,6 +46,7 @@ class CampaignRules:
 
     start_at: datetime | None = None
     end_at: datetime | None = None
+    recurrence: Recurrence | None = None
     hours: CallingHours = WEEKDAYS_9_TO_20
     redial: RedialPolicy = RedialPolicy()
     pace: Pace = Pace()
@@ -65,6 +67,7 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
     return CampaignRules(
         start_at=_moment(schedule.get("start_at")),
         end_at=_moment(schedule.get("end_at")),
+        recurrence=recurrence_from_json(schedule),
         hours=hours_from_json(hours) if hours else WEEKDAYS_9_TO_20,
         redial=RedialPolicy(
             max_attempts=redial.get("max_attempts", DEFAULT_MAX_ATTEMPTS),

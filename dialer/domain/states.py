@@ -7,7 +7,10 @@ from enum import StrEnum
 
 
 class CampaignStatus(StrEnum):
-    """``draft → scheduled → running ⇄ paused → completed``, or ``stopped`` (final)."""
+    """``draft → scheduled → running ⇄ paused → completed``, or ``stopped`` (final).
+
+    Between two runs a recurring campaign is ``scheduled`` again.
+    """
 
     DRAFT = "draft"
     SCHEDULED = "scheduled"
@@ -101,6 +104,7 @@ class PausedReason(StrEnum):
     CARRIER_ACCOUNT = "carrier_account_refused"
     CARRIER_CONFIGURATION = "carrier_configuration"
     DATABASE_RESTORED = "database_restored"
+    SCHEDULE = "schedule_paused"
 
 
 class CompletedReason(StrEnum):

@@ -13,12 +13,17 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import rules_from_json
+from dialer.domain.runs import RunOutcome, RunTrigger
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
+from dialer.store import runs
 from dialer.store.campaign_ends import reopen_held
 from dialer.store.database import one, rows
 from dialer.store.imports import ADDING
 from dialer.store.locks import hold_campaign
 from dialer.store.tables.base import LIVE
+
+#: Runs that were due before are not owed.
+_OWED = "recurs_since = dialer_now()"
 
 
 class StateConflict(Exception):
@@ -43,16 +48,23 @@ class Controlled:
 
 
 async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
-    """``draft``, ``scheduled`` or ``completed`` becomes running, or scheduled when a draft's start lies ahead."""
+    """``draft``, ``scheduled`` or ``completed`` becomes running, or scheduled when a draft's start lies ahead.
+
+    A recurring one waits for its first run, and one that waits runs now.
+    """
     row = await _held(session, campaign_id, None)
     now = await _now(session)
     if row.status not in (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.COMPLETED):
         raise StateConflict(row.status)
-    start_at = rules_from_json(row.settings).start_at
-    later = row.status == CampaignStatus.DRAFT and start_at is not None and start_at > now
+    rules = rules_from_json(row.settings)
+    later = row.status == CampaignStatus.DRAFT and rules.start_at is not None and rules.start_at > now
+    if rules.recurrence is not None:
+        later = row.status != CampaignStatus.SCHEDULED
     status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
     await reopen_held(session, campaign_id)
-    extra = "launched_at = dialer_now(), completed_reason = NULL, completed_at = NULL, paused_reason = NULL"
+    if rules.recurrence is not None and not later:
+        await runs.open_run(session, campaign_id, RunTrigger.LAUNCH, None)
+    extra = f"launched_at = dialer_now(), completed_reason = NULL, completed_at = NULL, paused_reason = NULL, {_OWED}"
     return await _set(session, row, status, extra)
 
 
@@ -80,20 +92,29 @@ async def pause(
         return _unchanged(row)
     if row.status not in (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED):
         raise StateConflict(row.status)
+    if row.status == CampaignStatus.RUNNING and rules_from_json(row.settings).recurrence is not None:
+        # Recurring since it runs, perhaps: what is resumed is this run, not the wait for the next.
+        await runs.open_run(session, campaign_id, RunTrigger.LAUNCH, None)
     return await _set(session, row, CampaignStatus.PAUSED, "paused_reason = :reason", {"reason": reason.value})
 
 
 async def resume(session: AsyncSession, campaign_id: UUID, *, expected_version: int | None = None) -> Controlled:
-    """``paused`` becomes running, or scheduled when its start still lies ahead. Idempotent."""
+    """``paused`` becomes running, or scheduled when its start still lies ahead. Idempotent.
+
+    A recurring campaign goes on with the run that was paused, or waits for the next; those in between are not owed.
+    """
     row = await _held(session, campaign_id, expected_version)
     if row.status in (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED):
         return _unchanged(row)
     if row.status != CampaignStatus.PAUSED:
         raise StateConflict(row.status)
-    start_at = rules_from_json(row.settings).start_at
-    later = start_at is not None and start_at > await _now(session)
+    rules = rules_from_json(row.settings)
+    if rules.recurrence is not None:
+        later = not await runs.is_open(session, campaign_id)
+    else:
+        later = rules.start_at is not None and rules.start_at > await _now(session)
     status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
-    return await _set(session, row, status, "paused_reason = NULL")
+    return await _set(session, row, status, f"paused_reason = NULL, {_OWED}")
 
 
 async def stop(
@@ -107,20 +128,45 @@ async def stop(
         return _unchanged(row)
     if row.status == CampaignStatus.COMPLETED:
         raise StateConflict(row.status)
+    await runs.end_run(session, campaign_id, RunOutcome.STOPPED)
     return await _set(session, row, CampaignStatus.STOPPED, "paused_reason = NULL, completed_at = dialer_now()")
 
 
-async def complete(session: AsyncSession, campaign_id: UUID, reason: CompletedReason) -> bool:
-    """Running becomes completed, if nobody is ready or in a call and no import runs. True when it did."""
+async def complete(
+    session: AsyncSession,
+    campaign_id: UUID,
+    reason: CompletedReason,
+    *,
+    status: CampaignStatus = CampaignStatus.RUNNING,
+) -> bool:
+    """What was in ``status`` becomes completed, if nobody is ready or in a call and no import runs.
+
+    True when it did.
+    """
+    sets = "status = 'completed', completed_reason = :reason, completed_at = dialer_now()"
+    return await _end(session, campaign_id, sets, {"reason": reason.value, "status": status.value})
+
+
+async def await_next_run(session: AsyncSession, campaign_id: UUID) -> bool:
+    """The run of a recurring campaign is over and the next lies ahead: running becomes scheduled. True when it did.
+
+    Under the same conditions as ``complete``.
+    """
+    return await _end(session, campaign_id, "status = 'scheduled'", {"status": CampaignStatus.RUNNING.value})
+
+
+async def _end(session: AsyncSession, campaign_id: UUID, sets: str, parameters: dict[str, Any]) -> bool:
     await hold_campaign(session, campaign_id)
     sql = f"""
-        UPDATE campaigns c SET status = 'completed', completed_reason = :reason, completed_at = dialer_now(),
-            control_version = control_version + 1, idle_until = NULL
-        WHERE id = :id AND status = 'running'
+        UPDATE campaigns c SET {sets}, control_version = control_version + 1, idle_until = NULL
+        WHERE id = :id AND status = :status
           AND NOT EXISTS (SELECT 1 FROM prospects WHERE campaign_id = c.id AND state IN ('ready', 'in_call'))
           AND NOT EXISTS (SELECT 1 FROM imports WHERE campaign_id = c.id AND {ADDING})
         RETURNING id"""
-    return await one(session, sql, {"id": campaign_id, "reason": reason.value}) is not None
+    if await one(session, sql, {"id": campaign_id, **parameters}) is None:
+        return False
+    await runs.end_run(session, campaign_id, RunOutcome.COMPLETED)
+    return True
 
 
 async def mark_for_hang_up(session: AsyncSession, campaign_id: UUID) -> int:

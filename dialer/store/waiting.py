@@ -98,6 +98,8 @@ async def what_now(
         case CampaignStatus.PAUSED:
             return Waiting(reason=Reason.PAUSED, text=f"paused ({campaign.paused_reason})")
         case CampaignStatus.SCHEDULED:
+            if rules.recurrence is not None:
+                return Waiting(reason=Reason.SCHEDULED, until=rules.recurrence.next_run(now), text="its next run")
             return Waiting(reason=Reason.SCHEDULED, until=rules.start_at, text="waits for its start")
         case CampaignStatus.RUNNING:
             return await _running(session, campaign.id, rules, now, timing)

@@ -7,6 +7,7 @@ from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lan
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
 from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
 from dialer.store.tables.recoveries import Recovery
+from dialer.store.tables.runs import CampaignRun
 
 __all__ = [
     "Agent",
@@ -16,6 +17,7 @@ __all__ = [
     "CallEvent",
     "Campaign",
     "CampaignNumber",
+    "CampaignRun",
     "CarrierAccount",
     "Change",
     "Contact",

@@ -16,6 +16,7 @@ class Campaign(Tenant):
     """The row is the truth: ``control_version`` moves with every change of status, ``settings_version`` with the rules.
 
     ``idle_until`` is set while no dispatch leg runs; whoever makes something callable earlier clears it and nudges.
+    Runs of a recurrence that were due after ``recurs_since`` are owed.
     """
 
     __tablename__ = "campaigns"
@@ -36,6 +37,7 @@ class Campaign(Tenant):
     completed_at: Mapped[datetime | None]
     idle_until: Mapped[datetime | None]
     wants_until: Mapped[datetime | None]
+    recurs_since: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]
     tallies_checked_at: Mapped[datetime | None]
 
