@@ -39,11 +39,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRef:
-    """Which import, of which campaign."""
+    """Which import, of which campaign, and which of its runs: when it is retried, activities of the run before do
+    nothing any more."""
 
     workspace_id: str
     import_id: str
     campaign_id: str
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class ImportActivities:
     """A leg of writing lasts ``leg_s`` seconds, so that the workflow can show progress now and then."""
 
     def __init__(
-        self, database: Database, workflows: Workflows, *, leg_s: float = 20.0, chunk_rows: int = 2000
+        self, database: Database, workflows: Workflows, *, leg_s: float = 20.0, chunk_rows: int = 4000
     ) -> None:
         self._database = database
         self._workflows = workflows
@@ -77,16 +79,16 @@ class ImportActivities:
         """Read the file once and learn what it is. A file that cannot be imported fails the import, nothing written."""
         with no_values_in_failures():
             record = await self._read(ref)
-            if record.status is not ImportStatus.RUNNING or record.shape is not None:
-                return _progress(record)
+            if not _runs(ref, record) or record.shape is not None:
+                return _progress(ref, record)
             options = await self._options(ref, record)
-            async with _heartbeats(lambda: _progress(record)):
+            async with _heartbeats(lambda: _progress(ref, record)):
                 try:
                     shape = await asyncio.to_thread(self._scan, ref, options)
                 except FileRefused as refused:
                     await self._fail(ref, refused.code, refused.message, refused.suggestion, refused.column)
             if shape is None:
-                return _progress(await self._read(ref))
+                return _progress(ref, await self._read(ref))
             async with self._database.transaction(UUID(ref.workspace_id)) as session:
                 begun = await imports.begin(
                     session,
@@ -96,7 +98,7 @@ class ImportActivities:
                     next_offset=shape.start.offset,
                     next_row=shape.start.row,
                 )
-            return _progress(begun or await self._read(ref))
+            return _progress(ref, begun or await self._read(ref))
 
     @activity.defn
     async def write_rows(self, ref: ImportRef) -> ImportProgress:
@@ -106,32 +108,36 @@ class ImportActivities:
         """
         with no_values_in_failures():
             record = await self._read(ref)
-            if record.status is not ImportStatus.RUNNING or record.dry_run:
-                return _progress(record)
+            if not _runs(ref, record) or record.dry_run:
+                return _progress(ref, record)
             options = await self._options(ref, record)
             ends = asyncio.get_running_loop().time() + self._leg_s
-            async with _heartbeats(lambda: _progress(record)), aclosing(self._chunks(ref, record, options)) as chunks:
+            async with (
+                _heartbeats(lambda: _progress(ref, record)),
+                aclosing(self._chunks(ref, record, options)) as chunks,
+            ):
                 async for chunk in chunks:
                     recorded = await self._record(ref, record, chunk)
                     if recorded is None:
-                        return _progress(await self._read(ref))
+                        return _progress(ref, await self._read(ref))
                     record = recorded.record
                     if recorded.due:
                         await self._wake(ref)
-                    if asyncio.get_running_loop().time() >= ends or activity.is_worker_shutdown():
-                        return _progress(record)
-            return _progress(record, at_end=True)
+                    leg_is_over = asyncio.get_running_loop().time() >= ends or activity.is_worker_shutdown()
+                    if leg_is_over or not _runs(ref, record):
+                        return _progress(ref, record)
+            return _progress(ref, record, at_end=True)
 
     @activity.defn
     async def rehearse_rows(self, ref: ImportRef) -> ImportProgress:
         """Judge every row as if it were written, and keep a report. What breaks off begins again from the first row."""
         with no_values_in_failures():
             record = await self._read(ref)
-            if record.status is not ImportStatus.RUNNING or record.report is not None:
-                return _progress(record, at_end=True)
+            if not _runs(ref, record) or record.report is not None:
+                return _progress(ref, record, at_end=True)
             options = await self._options(ref, record)
             async with (
-                _heartbeats(lambda: _progress(record)),
+                _heartbeats(lambda: _progress(ref, record)),
                 rehearsing(self._database, record) as rehearsal,
                 aclosing(self._chunks(ref, record, options)) as chunks,
             ):
@@ -144,7 +150,7 @@ class ImportActivities:
                 if goes_on is not None:
                     await self._ended_by(ref, None, rehearsal.finish())
             record = await self._read(ref)
-            return _progress(record, at_end=record.report is not None)
+            return _progress(ref, record, at_end=record.report is not None)
 
     @activity.defn
     async def finish_import(self, ref: ImportRef) -> ImportProgress:
@@ -244,7 +250,13 @@ class ImportActivities:
     async def _fail(self, ref: ImportRef, code: str, message: str, suggestion: str, column: str | None) -> NoReturn:
         async with self._database.transaction(UUID(ref.workspace_id)) as session:
             await imports.fail(
-                session, UUID(ref.import_id), code=code, message=message, suggestion=suggestion, column=column
+                session,
+                UUID(ref.import_id),
+                code=code,
+                message=message,
+                suggestion=suggestion,
+                column=column,
+                run=ref.run,
             )
         await self._wake(ref)
         # The column's name stays in PostgreSQL: it comes from the file and may be anything.
@@ -253,9 +265,9 @@ class ImportActivities:
     async def _end(self, ref: ImportRef, end: Callable[..., Coroutine[Any, Any, bool]]) -> ImportProgress:
         with no_values_in_failures():
             async with self._database.transaction(UUID(ref.workspace_id)) as session:
-                await end(session, UUID(ref.import_id))
+                await end(session, UUID(ref.import_id), run=ref.run)
             await self._wake(ref)
-            return _progress(await self._read(ref))
+            return _progress(ref, await self._read(ref))
 
     async def _wake(self, ref: ImportRef) -> None:
         """New people are dialed at once, and a campaign that only waited for the import completes; a dry run concerns
@@ -307,9 +319,14 @@ def _shape(record: ImportRecord) -> FileShape:
     return FileShape(**stored)
 
 
-def _progress(record: ImportRecord, *, at_end: bool = False) -> ImportProgress:
+def _runs(ref: ImportRef, record: ImportRecord) -> bool:
+    return record.status is ImportStatus.RUNNING and record.run == ref.run
+
+
+def _progress(ref: ImportRef, record: ImportRecord, *, at_end: bool = False) -> ImportProgress:
+    """A run before the import's last one is over, whatever became of the import: it was cancelled, and is retried."""
     return ImportProgress(
-        status=record.status.value,
+        status=(record.status if record.run == ref.run else ImportStatus.CANCELLED).value,
         rows_total=record.rows_total,
         rows_read=record.rows_read,
         created=record.created,

@@ -32,8 +32,8 @@ class Workflows(Protocol):
         """Start ``campaign-{id}``, or leave the running one alone."""
         ...
 
-    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID) -> None:
-        """Start ``import-{id}``, or leave the running one alone."""
+    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int) -> None:
+        """Start ``import-{id}``, or leave the open one alone."""
         ...
 
     async def nudge_campaign(self, campaign_id: UUID) -> None:

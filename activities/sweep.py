@@ -232,7 +232,7 @@ class SweepActivities:
             for row in campaigns:
                 group.create_task(restart(row))
         for row in imports:
-            await self._workflows.start_import(row.workspace_id, row.id, row.campaign_id)
+            await self._workflows.start_import(row.workspace_id, row.id, row.campaign_id, row.run)
 
     async def _overslept(self, row: Row[Any]) -> bool:
         """True when the campaign waits although it need not, because a wake-up was lost on its way.

@@ -42,20 +42,26 @@ END_IMPORT = ActivityOptions(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportInput:
-    """Ids only: activities read the rest."""
+    """Ids only: activities read the rest. ``run`` is the import's, which counts from 1; every retry is another."""
 
     workspace_id: str
     import_id: str
     campaign_id: str
+    run: int = 1
 
 
 @workflow.defn(name="ProspectImportWorkflow")
 class ProspectImportWorkflow:
-    """``import-{id}``. Cancelling it cancels the import; what is written stays."""
+    """``import-{id}``, one run of an import. Cancelling it cancels the import; what is written stays."""
 
     @workflow.init
     def __init__(self, order: ImportInput) -> None:
-        self._ref = ImportRef(workspace_id=order.workspace_id, import_id=order.import_id, campaign_id=order.campaign_id)
+        self._ref = ImportRef(
+            workspace_id=order.workspace_id,
+            import_id=order.import_id,
+            campaign_id=order.campaign_id,
+            run=order.run,
+        )
         self._progress = ImportProgress()
 
     @workflow.run

@@ -79,15 +79,24 @@ class WorkflowClient:
             search_attributes=_attributes(workspace_id, campaign_id),
         )
 
-    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID) -> None:
-        """Start ``import-{id}``, also anew for one that failed."""
+    async def start_import(
+        self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int = 1, *, anew: bool = False
+    ) -> None:
+        """Start ``import-{id}`` for a run of the import, or leave the open one alone.
+
+        ``anew`` ends an open one instead: of an import that is retried it belongs to an earlier run, and may be about
+        to close.
+        """
+        policies = WorkflowIDConflictPolicy
         await self.client.start_workflow(
             ProspectImportWorkflow.run,
-            ImportInput(workspace_id=str(workspace_id), import_id=str(import_id), campaign_id=str(campaign_id)),
+            ImportInput(
+                workspace_id=str(workspace_id), import_id=str(import_id), campaign_id=str(campaign_id), run=run
+            ),
             id=import_workflow_id(import_id),
             task_queue=CONTROL_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_conflict_policy=policies.TERMINATE_EXISTING if anew else policies.USE_EXISTING,
             static_summary="Prospects from a file",
             search_attributes=_attributes(workspace_id, campaign_id),
         )

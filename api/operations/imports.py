@@ -102,7 +102,7 @@ async def retry_import(services: Services, actor: Actor, import_id: UUID) -> Imp
             record = await imports.retry(session, import_id)
     except imports.ImportConflict as error:
         raise _conflict(error) from None
-    await start_import(services, actor, import_id, record.campaign_id)
+    await start_import(services, actor, import_id, record.campaign_id, retried=record.run)
     workflow_id = import_workflow_id(import_id)
     return ImportStarted(
         import_id=import_id, workflow_id=workflow_id, trace_url=services.workflows.trace_url(workflow_id)

@@ -164,10 +164,17 @@ async def open_campaign(session: AsyncSession, reference: str) -> dict[str, Any]
     return campaign
 
 
-async def start_import(services: Services, actor: Actor, import_id: UUID, campaign_id: UUID) -> None:
-    """The file is stored: when Temporal does not answer now, the sweep starts the reading later."""
+async def start_import(
+    services: Services, actor: Actor, import_id: UUID, campaign_id: UUID, *, retried: int | None = None
+) -> None:
+    """The file is stored: when Temporal does not answer now, the sweep starts the reading later.
+
+    ``retried`` is the run of an import that is read once more, instead of whatever is left of the one before.
+    """
     try:
-        await services.workflows.start_import(actor.workspace_id, import_id, campaign_id)
+        await services.workflows.start_import(
+            actor.workspace_id, import_id, campaign_id, retried or 1, anew=retried is not None
+        )
     except (RPCError, RuntimeError) as error:
         log.warning("import %s could not be started: %s", import_id, type(error).__name__)
 

@@ -1,7 +1,7 @@
 """Uploaded files: their bytes, how far their reading has come, and how it ended.
 
-An import ends by compare-and-set from ``running``, so that a cancelled one is never completed by a worker that had not
-heard of it.
+An import ends by compare-and-set from ``running`` and from the run that is meant: a cancelled one is never completed by
+a worker that had not heard of it, and one that is retried is never ended by what is left of the run before.
 """
 
 import json
@@ -42,7 +42,8 @@ class ImportRecord:
     """An import as it is stored: ``rows_read = created + updated + skipped + failed``.
 
     The next chunk begins at byte ``next_offset`` with row ``next_row``, both None until the file was looked through.
-    Without ``started_at`` bytes are still arriving. ``error`` has ``code, message, suggestion, column``.
+    Without ``started_at`` bytes are still arriving. ``run`` counts from 1, and every retry begins another. ``error``
+    has ``code, message, suggestion, column``.
     """
 
     id: UUID
@@ -66,6 +67,7 @@ class ImportRecord:
     created_by: str | None
     started_at: datetime | None
     finished_at: datetime | None
+    run: int = 1
 
     @property
     def dry_run(self) -> bool:
@@ -166,9 +168,12 @@ async def begin(
     return None if row is None else import_record(row)
 
 
-async def finish(session: AsyncSession, import_id: UUID) -> bool:
-    """Running becomes completed; from now on the campaign may complete too. False when it no longer ran."""
-    return await _end(session, import_id, ImportStatus.COMPLETED, None)
+async def finish(session: AsyncSession, import_id: UUID, *, run: int | None = None) -> bool:
+    """Running becomes completed; from now on the campaign may complete too. False when it no longer ran.
+
+    Only that ``run`` is ended, here and below; without one, whichever it is.
+    """
+    return await _end(session, import_id, run, ImportStatus.COMPLETED, None)
 
 
 async def fail(
@@ -179,35 +184,39 @@ async def fail(
     message: str,
     suggestion: str | None = None,
     column: str | None = None,
+    run: int | None = None,
 ) -> bool:
     """Running becomes failed, with the reason; what is written stays. False when it no longer ran."""
     error = {"code": code, "message": message, "suggestion": suggestion, "column": column}
-    return await _end(session, import_id, ImportStatus.FAILED, json.dumps(error))
+    return await _end(session, import_id, run, ImportStatus.FAILED, json.dumps(error))
 
 
-async def cancel(session: AsyncSession, import_id: UUID) -> bool:
+async def cancel(session: AsyncSession, import_id: UUID, *, run: int | None = None) -> bool:
     """Running becomes cancelled; what is written stays. False when it no longer ran."""
-    return await _end(session, import_id, ImportStatus.CANCELLED, None)
+    return await _end(session, import_id, run, ImportStatus.CANCELLED, None)
 
 
-async def _end(session: AsyncSession, import_id: UUID, status: ImportStatus, error: str | None) -> bool:
+async def _end(
+    session: AsyncSession, import_id: UUID, run: int | None, status: ImportStatus, error: str | None
+) -> bool:
     sql = """
         UPDATE imports SET status = :status, error = CAST(:error AS jsonb), finished_at = dialer_now(),
             rows_total = CASE WHEN :status = 'completed' THEN rows_read ELSE rows_total END
-        WHERE id = :id AND status = 'running' RETURNING id"""
-    return await one(session, sql, {"id": import_id, "status": status.value, "error": error}) is not None
+        WHERE id = :id AND status = 'running' AND run = coalesce(:run, run) RETURNING id"""
+    parameters = {"id": import_id, "run": run, "status": status.value, "error": error}
+    return await one(session, sql, parameters) is not None
 
 
 # -- afterwards ----------------------------------------------------------------------------------------------------
 
 
 async def retry(session: AsyncSession, import_id: UUID) -> ImportRecord:
-    """A failed or cancelled import runs again from where it stopped, once its workflow is started.
+    """A failed or cancelled import runs again from where it stopped, once the workflow of its new run is started.
 
     Raises ImportConflict, also when the file is no longer stored.
     """
     sql = """
-        UPDATE imports SET status = 'running', error = NULL, finished_at = NULL
+        UPDATE imports SET status = 'running', run = run + 1, error = NULL, finished_at = NULL
         WHERE id = :id AND status IN ('failed', 'cancelled') AND started_at IS NOT NULL
             AND (size_bytes = 0 OR EXISTS (SELECT 1 FROM import_pieces WHERE import_id = :id)) RETURNING *"""
     row = await one(session, sql, {"id": import_id})
@@ -295,6 +304,7 @@ def import_record(row: Row[Any]) -> ImportRecord:
         created_by=row.created_by,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        run=row.run,
     )
 
 

@@ -47,8 +47,10 @@ async def write_report(session: AsyncSession, record: ImportRecord, campaign: Ro
         "first_calls": _first_calls(forecast),
     }
     sql = """UPDATE imports SET report = CAST(:report AS jsonb)
-             WHERE id = :id AND status = 'running' AND report IS NULL RETURNING *"""
-    row = await one(session, sql, {"id": record.id, "report": json.dumps(report)})
+             WHERE id = :id AND status = 'running' AND run = :run AND rows_read = :read AND report IS NULL
+             RETURNING *"""
+    parameters = {"id": record.id, "run": record.run, "read": record.rows_read, "report": json.dumps(report)}
+    row = await one(session, sql, parameters)
     if row is None:
         raise ImportConflict("over", "not_running")
     return import_record(row)

@@ -1,8 +1,9 @@
 """Dry runs: a file is read and judged as if it were imported, and nothing is written but a report.
 
 Whom the file has named so far is kept in temporary tables of one connection, so that memory stays flat and nothing is
-left when the process dies; then the dry run begins again. Rows are judged by the same functions as an import's, against
-the campaign's people and those of the temporary tables. No lock that calls or other writers wait for is taken.
+left when the process dies; then the dry run begins again. One that goes on although another has begun stops: its counts
+are no longer those that are stored. Rows are judged by the same functions as an import's, against the campaign's people
+and those of the temporary tables. No lock that calls or other writers wait for is taken.
 """
 
 import json
@@ -72,14 +73,15 @@ class Rehearsal:
         a report already, or the import no longer runs."""
         async with self._transaction() as session:
             sql = """UPDATE imports SET rows_read = 0, created = 0, updated = 0, skipped = 0, failed = 0
-                     WHERE id = :id AND status = 'running' AND report IS NULL RETURNING *"""
-            row = await one(session, sql, {"id": self._record.id})
+                     WHERE id = :id AND status = 'running' AND run = :run AND report IS NULL RETURNING *"""
+            row = await one(session, sql, {"id": self._record.id, "run": self._record.run})
             if row is None:
                 raise ImportConflict("over", "not_running")
             await session.execute(text("DELETE FROM import_errors WHERE import_id = :id"), {"id": self._record.id})
             for statement in _TABLES:
                 await session.execute(text(statement))
-        return import_record(row)
+        self._record = import_record(row)
+        return self._record
 
     async def record(self, chunk: Chunk) -> ImportRecord:
         """Judge the rows that follow those before. Raises ImportConflict when the import no longer runs, CampaignClosed
@@ -92,6 +94,7 @@ class Rehearsal:
             await self._remember(session, settled)
             errors = await self._note_errors(session, chunk, plan, settled)
             stored = await self._count(session, settled, len(errors))
+        self._record = stored
         self._errors.update(error.code for error in errors)
         self._skipped += len(settled.skipped)
         self._count_repeats(plan)
@@ -173,9 +176,11 @@ class Rehearsal:
             UPDATE imports SET rows_read = rows_read + :created + :updated + :skipped + :failed,
                 created = created + :created, updated = updated + :updated, skipped = skipped + :skipped,
                 failed = failed + :failed
-            WHERE id = :id AND status = 'running' AND report IS NULL RETURNING *"""
+            WHERE id = :id AND status = 'running' AND run = :run AND rows_read = :read AND report IS NULL RETURNING *"""
         parameters = {
             "id": self._record.id,
+            "run": self._record.run,
+            "read": self._record.rows_read,
             "created": len(settled.created),
             "updated": settled.updates,
             "skipped": len(settled.skipped),

@@ -118,8 +118,8 @@ async def open_campaigns(session: AsyncSession) -> list[Row[Any]]:
 
 
 async def open_imports(session: AsyncSession) -> list[Row[Any]]:
-    """Imports that must have a workflow."""
-    sql = """SELECT id, workspace_id, campaign_id FROM imports
+    """Imports that must have a workflow, and which run of theirs."""
+    sql = """SELECT id, workspace_id, campaign_id, run FROM imports
              WHERE status = 'running' AND started_at < dialer_now() - interval '30 seconds'"""
     return await rows(session, sql)
 

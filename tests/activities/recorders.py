@@ -34,7 +34,7 @@ class Recorder:
     async def start_campaign(self, workspace_id: UUID, campaign_id: UUID, name: str) -> None:
         self.campaigns.append(campaign_id)
 
-    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID) -> None:
+    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int) -> None:
         self.imports.append(import_id)
 
     async def nudge_campaign(self, campaign_id: UUID) -> None:

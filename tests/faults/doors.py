@@ -252,7 +252,7 @@ class DoorWorkflows:
         async with self._request("start_campaign"):
             self._temporal.start_campaign(workspace_id, campaign_id)
 
-    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID) -> None:
+    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int) -> None:
         async with self._request("start_import"):
             self._temporal.start_import(import_id)
 

@@ -152,6 +152,27 @@ async def import_rehearsed_and_cancelled(environment: WorkflowEnvironment) -> Ru
     return await run_import(environment, DryRun(hold="rehearse_rows"), cancel=True)
 
 
+async def import_retried_while_it_cancels(environment: WorkflowEnvironment) -> Runs:
+    """The first run is ended from outside, and another takes over from where it stopped."""
+    import_id = uuid4()
+    door = WorkflowClient(environment.client)
+    fake = FakeImport(hold="cancel_import")
+    activities = [fake.scan_file, fake.write_rows, fake.finish_import, fake.cancel_import]
+    async with serving(environment.client, BULK_QUEUE, activities):
+        fake.hold = "write_rows"
+        await door.start_import(uuid4(), import_id, uuid4())
+        await fake.holding.wait()
+        fake.holding.clear()
+        fake.hold = "cancel_import"
+        await door.cancel_import(import_id)
+        await fake.holding.wait()
+        await door.start_import(uuid4(), import_id, uuid4(), 2, anew=True)
+        fake.hold = ""
+        handle = environment.client.get_workflow_handle(import_workflow_id(import_id))
+        await over(handle)
+    return [handle]
+
+
 async def import_told_nonsense(environment: WorkflowEnvironment) -> Runs:
     async def mumble(handle: WorkflowHandle[Any, Any]) -> None:
         await handle.signal("nonsense", args=["junk", 7])
@@ -162,5 +183,5 @@ async def import_told_nonsense(environment: WorkflowEnvironment) -> Runs:
 IMPORTS: tuple[Branch, ...] = (
     *(import_completed, import_over_already, import_over_meanwhile, import_refused, import_refused_while_writing),
     *(import_tried_again, import_cancelled, import_cancelled_while_scanning, import_cancelled_while_finishing),
-    *(import_rehearsed, import_rehearsed_and_cancelled, import_told_nonsense),
+    *(import_rehearsed, import_rehearsed_and_cancelled, import_told_nonsense, import_retried_while_it_cancels),
 )

@@ -40,7 +40,7 @@ class Nudged:
     async def start_campaign(self, workspace_id: UUID, campaign_id: UUID, name: str) -> None:
         raise AssertionError("imports start no campaign")
 
-    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID) -> None:
+    async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int) -> None:
         raise AssertionError("imports start no import")
 
     async def call_ended(self, call_id: UUID, ended: CallEnded) -> None:

@@ -14,7 +14,7 @@ from dialer.store.tables.base import NOW, Base, Tenant, one_of
 class Import(Tenant):
     """One uploaded file and how far its reading has come: the next chunk begins at byte ``next_offset``.
 
-    Without ``started_at`` its bytes are still arriving.
+    Without ``started_at`` its bytes are still arriving. A retry raises ``run``.
     """
 
     __tablename__ = "imports"
@@ -37,6 +37,7 @@ class Import(Tenant):
     report: Mapped[dict[str, Any] | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    run: Mapped[int] = mapped_column(server_default="1")
 
     __table_args__ = (
         one_of("status", ImportStatus),
