@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_24_import_runs"
-down_revision = "2026_11_24_requeues"
+down_revision = "2026_11_24_campaign_runs"
 branch_labels = None
 depends_on = None
 
