@@ -156,7 +156,7 @@ class DispatchActivities:
             await self._guard.pause_everything(standing.mark, seen.mark)
             return step
         seen.rise(standing.mark)
-        await self._start(workspace_id, campaign, rules, step.calls)
+        await self._start(workspace_id, campaign, step.calls)
         if step.waiting is not None and step.waiting.reason is Reason.NOBODY:
             return await self._finish(workspace_id, campaign, rules, step)
         return step
@@ -213,10 +213,7 @@ class DispatchActivities:
             done = await complete(session, campaign.id, CompletedReason.ALL_FINAL)
         return Step(finished=True, now=step.now) if done else Step(now=step.now)
 
-    async def _start(
-        self, workspace_id: UUID, campaign: Row[Any], rules: CampaignRules, calls: tuple[ClaimedCall, ...]
-    ) -> None:
-        limit = rules.redial.max_attempts
+    async def _start(self, workspace_id: UUID, campaign: Row[Any], calls: tuple[ClaimedCall, ...]) -> None:
         await self._workflows.start_calls(
             [
                 CallToStart(
@@ -225,7 +222,7 @@ class DispatchActivities:
                     campaign_id=campaign.id,
                     prospect_id=call.prospect_id,
                     attempt=call.attempt,
-                    summary=f"{campaign.name} · attempt {call.attempt} of {limit}",
+                    summary=f"{campaign.name} · attempt {call.attempt_of}",
                 )
                 for call in calls
             ]

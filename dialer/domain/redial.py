@@ -7,6 +7,11 @@ from datetime import timedelta
 from dialer.domain.dispositions import OUTCOME_RULES, RULES, Disposition, Outcome
 from dialer.domain.states import ProspectState
 
+#: Who is called again when people ask for those who were not reached.
+UNREACHED = (ProspectState.EXHAUSTED, ProspectState.EXPIRED)
+#: Whom they may ask for by name. Ready and held people wait already, and nobody is taken out of a call.
+REQUEUEABLE = frozenset({*UNREACHED, ProspectState.REACHED, ProspectState.INVALID, ProspectState.SUPPRESSED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedialPolicy:
@@ -35,6 +40,15 @@ class NextStep:
     delay: timedelta | None
     reason: str
     leaves_phone: bool = False
+
+
+def attempt_of(place: int, most: int, *, asked_for: bool = False) -> str:
+    """Which attempt it is of those allowed, in words. A call that the person asked for is beside them.
+
+    ``place`` counts what the carrier may have accepted since the allowance began: a refused call uses up none, so that
+    it may be below the call's own number.
+    """
+    return f"{place}, a callback asked for" if asked_for else f"{place} of {most}"
 
 
 def next_step(

@@ -14,6 +14,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import CampaignRules
+from dialer.domain.redial import attempt_of
 from dialer.domain.slots import Capacity, NumberCapacity, Rate, room
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
@@ -70,11 +71,12 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedCall:
-    """What a CallWorkflow is started with."""
+    """What a CallWorkflow is started with. ``attempt_of``: which of those allowed, in words."""
 
     call_id: UUID
     prospect_id: UUID
     attempt: int
+    attempt_of: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class _Due:
 
     id: UUID
     attempt: int
+    attempt_of: str
     phone: str
     contact_id: UUID
 
@@ -155,17 +158,28 @@ def _number_capacity(row: Row[Any], rules: CampaignRules) -> NumberCapacity:
 
 
 async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], limit: int) -> list[Row[Any]]:
-    """The most urgent due prospects: one short index scan per lane, then a merge of the few rows found."""
+    """The most urgent due prospects: one short index scan per lane, then a merge of the few rows found.
+
+    Callbacks that people asked for come before all others; they are few, in an index of their own.
+    """
     sql = f"""
-        SELECT due.id, due.contact_id FROM
-            unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority),
-            LATERAL (
-                SELECT p.id, p.contact_id, p.priority, p.next_due_at FROM prospects p
-                WHERE p.campaign_id = :campaign AND p.zone_set = lane.zone_set AND p.priority = lane.priority
+        SELECT due.id, due.contact_id FROM (
+            SELECT asked.* FROM (SELECT DISTINCT unnest(CAST(:zone_sets AS text[])) AS zone_set) AS lane, LATERAL (
+                SELECT p.id, p.contact_id, 0 AS kind, 0 AS priority, p.next_due_at FROM prospects p
+                WHERE p.campaign_id = :campaign AND p.zone_set = lane.zone_set AND p.callback_id IS NOT NULL
                     AND p.state = 'ready' AND p.next_due_at <= :now AND NOT {IN_CALL}
                 ORDER BY p.next_due_at, p.id LIMIT :limit
-            ) AS due
-        ORDER BY due.priority, due.next_due_at, due.id LIMIT :limit"""
+            ) AS asked
+            UNION ALL
+            SELECT usual.* FROM
+                unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS lane(zone_set, priority),
+            LATERAL (
+                SELECT p.id, p.contact_id, 1 AS kind, p.priority, p.next_due_at FROM prospects p
+                WHERE p.campaign_id = :campaign AND p.zone_set = lane.zone_set AND p.priority = lane.priority
+                    AND p.state = 'ready' AND p.next_due_at <= :now AND p.callback_id IS NULL AND NOT {IN_CALL}
+                ORDER BY p.next_due_at, p.id LIMIT :limit
+            ) AS usual
+        ) AS due ORDER BY due.kind, due.priority, due.next_due_at, due.id LIMIT :limit"""
     now = await database_now(session)
     return await rows(
         session,
@@ -204,12 +218,14 @@ async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidate
     parameters = {"ids": [row.contact_id for row in candidates], "prospects": [row.id for row in candidates]}
     locked = [row.id for row in await rows(session, sql, parameters)]
     sql = f"""
-        SELECT p.id, p.attempts >= :most AS spent,
+        SELECT p.id, p.callback_id IS NULL AND p.attempts - p.attempts_base >= coalesce(p.allowance, :most) AS spent,
+            p.attempts - p.attempts_base AS made, coalesce(p.allowance, :most) AS most,
+            p.callback_id IS NOT NULL AS asked_for,
             1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred') AS attempt,
             {SUPPRESSED} AS suppressed
         FROM prospects p
         WHERE p.id = ANY(:ids) AND p.state = 'ready' AND p.next_due_at <= :now AND NOT {IN_CALL}
-        ORDER BY p.priority, p.next_due_at, p.id FOR NO KEY UPDATE OF p SKIP LOCKED"""
+        ORDER BY p.callback_id IS NULL, p.priority, p.next_due_at, p.id FOR NO KEY UPDATE OF p SKIP LOCKED"""
     parameters = {
         "ids": [row.id for row in candidates],
         "now": await database_now(session),
@@ -239,7 +255,13 @@ async def _phones_due(session: AsyncSession, people: Sequence[Row[Any]], locked:
     parameters = {"ids": [row.id for row in people], "locked": locked}
     due = {row.id: row for row in await rows(session, sql, parameters)} if people else {}
     return [
-        _Due(id=row.id, attempt=row.attempt, phone=due[row.id].phone, contact_id=due[row.id].contact_id)
+        _Due(
+            id=row.id,
+            attempt=row.attempt,
+            attempt_of=attempt_of(row.made + 1, row.most, asked_for=row.asked_for),
+            phone=due[row.id].phone,
+            contact_id=due[row.id].contact_id,
+        )
         for row in people
         if row.id in due
     ]
@@ -257,12 +279,15 @@ async def _insert(
     pairs = list(zip(prospects, numbers, strict=False))
     sql = """
         INSERT INTO calls (workspace_id, campaign_id, agent_id, prospect_id, contact_id, to_phone, attempt,
-            carrier_account_id, phone_number_id, from_phone, carrier, settings_version, claimed_at, deadline_at)
+            carrier_account_id, phone_number_id, from_phone, carrier, settings_version, claimed_at, deadline_at,
+            requeue_id, callback_id)
         SELECT :workspace, :campaign, :agent, v.prospect_id, v.contact_id, v.phone, v.attempt, v.account_id,
-            v.number_id, v.from_phone, 'twilio', :version, dialer_now(), dialer_now() + make_interval(secs => :expiry)
+            v.number_id, v.from_phone, 'twilio', :version, dialer_now(), dialer_now() + make_interval(secs => :expiry),
+            p.requeue_id, p.callback_id
         FROM unnest(CAST(:prospects AS uuid[]), CAST(:contacts AS uuid[]), CAST(:phones AS text[]),
             CAST(:attempts AS smallint[]), CAST(:accounts AS uuid[]), CAST(:numbers AS uuid[]), CAST(:from AS text[]))
             AS v(prospect_id, contact_id, phone, attempt, account_id, number_id, from_phone)
+            JOIN prospects p ON p.id = v.prospect_id
         RETURNING id, prospect_id, attempt"""
     inserted = await rows(
         session,
@@ -287,7 +312,11 @@ async def _insert(
     sql = """UPDATE campaigns SET wants_until = dialer_now() + interval '3 seconds'
              WHERE id = :id AND (wants_until IS NULL OR wants_until < dialer_now() + interval '2 seconds')"""
     await session.execute(text(sql), {"id": campaign.id})
-    return [ClaimedCall(call_id=row.id, prospect_id=row.prospect_id, attempt=row.attempt) for row in inserted]
+    words = {prospect.id: prospect.attempt_of for prospect, _ in pairs}
+    return [
+        ClaimedCall(call_id=row.id, prospect_id=row.prospect_id, attempt=row.attempt, attempt_of=words[row.prospect_id])
+        for row in inserted
+    ]
 
 
 async def database_now(session: AsyncSession) -> datetime:

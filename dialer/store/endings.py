@@ -4,7 +4,7 @@ A slot is the live row itself, so ending a call updates no limit. The prospect's
 answering-machine result; then the call is over, its slot free, and ``amd_due_at`` says until when.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.carrier_events import CarrierStatus
 from dialer.domain.dispositions import Disposition, EndFacts, Outcome, disposition_of, refusal_pauses_campaign
 from dialer.domain.person_phones import Turn, following
-from dialer.domain.redial import EndedCall, NextStep, next_step
+from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
@@ -134,7 +134,7 @@ def _ended(row: Row[Any], following: _Following) -> CallEnded:
     return CallEnded(
         state=row.state,
         disposition=row.disposition,
-        attempt=f"{row.attempt} of {rules.redial.max_attempts}" if rules is not None else str(row.attempt),
+        attempt=_attempt(row, rules),
         caller_number=row.caller_number,
         dialed_at=moment(row.dialed_at),
         ringing_at=moment(row.ringing_at),
@@ -145,6 +145,12 @@ def _ended(row: Row[Any], following: _Following) -> CallEnded:
         next_due_at=moment(following.due_at),
         why=following.reason if row.state == "ended" else row.deferred_reason,
     )
+
+
+def _attempt(row: Row[Any], rules: CampaignRules | None) -> str:
+    if rules is None:
+        return str(row.attempt)
+    return attempt_of(row.place_of, row.requeue_attempts or rules.redial.max_attempts, asked_for=row.asked_for)
 
 
 async def _next_step(session: AsyncSession, call: Row[Any], *, attempted: bool, untouched: bool) -> NextStep:
@@ -161,18 +167,21 @@ async def _next_step(session: AsyncSession, call: Row[Any], *, attempted: bool, 
 async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool) -> NextStep:
     sql = """
         SELECT c.disposition, c.outcome, c.error_code FROM calls c
-        WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id"""
+        WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id
+            AND c.requeue_id IS NOT DISTINCT FROM CAST(:requeue AS uuid)"""
+    parameters = {"prospect": call.prospect_id, "id": call.id, "requeue": call.requeue_id}
     earlier = [
         EndedCall(disposition=Disposition(row.disposition), outcome=Outcome(row.outcome) if row.outcome else None)
-        for row in await rows(session, sql, {"prospect": call.prospect_id, "id": call.id})
+        for row in await rows(session, sql, parameters)
         if not refusal_pauses_campaign(row.error_code)
     ]
     rules: CampaignRules = rules_from_json(call.settings)
+    made = call.attempts - call.attempts_base + (1 if attempted else 0)
     return next_step(
-        rules.redial,
+        replace(rules.redial, max_attempts=call.allowance or rules.redial.max_attempts),
         EndedCall(disposition=Disposition(call.disposition), outcome=Outcome(call.outcome) if call.outcome else None),
         earlier,
-        call.attempts + (1 if attempted else 0),
+        made,
         suppressed=call.suppressed,
         others_left=any(not call.bad_phones >> place & 1 for place in range(call.phones) if place != call.place),
     )
@@ -233,13 +242,17 @@ async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
         SELECT c.id, c.prospect_id, c.state, c.disposition, c.outcome, c.error_code, c.attempt, c.dialed_at,
             c.ringing_at, c.answered_at, c.ended_at, c.talk_seconds, c.next_state, c.next_due_at, c.next_reason,
             c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
-            p.phone_at, p.bad_phones,
+            p.phone_at, p.bad_phones, p.attempts_base, p.allowance, c.requeue_id, r.attempts AS requeue_attempts,
+            c.callback_id IS NOT NULL AS asked_for,
+            1 + (SELECT count(*) FROM calls e WHERE e.prospect_id = c.prospect_id AND e.attempt < c.attempt
+                AND e.requeue_id IS NOT DISTINCT FROM c.requeue_id AND e.state = 'ended'
+                AND (e.disposition = 'unknown' OR e.carrier_call_id IS NOT NULL AND e.late_at IS NULL)) AS place_of,
             1 + (SELECT count(*) FROM prospect_phones o WHERE o.prospect_id = p.id) AS phones,
             CASE WHEN p.phone = c.to_phone THEN 0 ELSE (SELECT o.position FROM prospect_phones o
                 WHERE o.prospect_id = p.id AND o.phone = c.to_phone) END AS place,
             {SUPPRESSED_OF_CALL} AS suppressed
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
-            LEFT JOIN phone_numbers n ON n.id = c.phone_number_id
+            LEFT JOIN phone_numbers n ON n.id = c.phone_number_id LEFT JOIN requeues r ON r.id = c.requeue_id
         WHERE c.id = :id"""
     row = await one(session, sql, {"id": call_id})
     if row is None:

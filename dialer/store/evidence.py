@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.dispositions import Disposition, Outcome
 from dialer.domain.judging.evidence import (
+    CallbackRecord,
     CallRecord,
     CampaignRecord,
     Change,
@@ -20,6 +21,7 @@ from dialer.domain.judging.evidence import (
     ImportRecord,
     NumberRecord,
     ProspectRecord,
+    RequeueRecord,
 )
 from dialer.domain.states import CallState, CampaignStatus, ImportStatus, ProspectState
 from dialer.store.database import ALL_WORKSPACES, Database, one, rows
@@ -30,12 +32,14 @@ _SAME_OF_CALL = (
     *("id", "workspace_id", "campaign_id", "prospect_id", "contact_id", "carrier_account_id", "phone_number_id"),
     *("from_phone", "to_phone", "claimed_at", "settings_version", "zone_set", "carrier_call_id", "gated_at"),
     *("dialed_at", "answered_at", "ended_at", "deadline_at", "late_at", "amd_due_at", "cancel_reason", "error_code"),
-    *("talk_seconds", "cost", "next_due_at"),
+    *("talk_seconds", "cost", "next_due_at", "requeue_id", "callback_id"),
 )
 _SAME_OF_PROSPECT = (
     *("id", "campaign_id", "attempts", "updated_at", "phone", "zone_set", "zone_source", "next_due_at", "import_id"),
-    "import_row",
+    *("import_row", "requeue_id", "attempts_base", "allowance"),
 )
+_REQUEUE = ("id", "campaign_id", "created_at", "requeued", "attempts", "not_before")
+_CALLBACK = ("id", "prospect_id", "created_at", "due_at")
 _SAME_OF_CAMPAIGN = ("id", "workspace_id", "settings_version", "settings", "completed_at")
 _SAME_OF_IMPORT = ("id", "campaign_id", "rows_read", "created", "updated", "skipped", "failed", "rows_total")
 _CHANGE = ("subject", "subject_id", "workspace_id", "at", "settled_at", "facts")
@@ -107,6 +111,8 @@ async def _read(
     tallies = await _tallies(session, of_campaign, parameters)
     found = await rows(session, f"{_CAMPAIGNS} {'WHERE id = :id' if where else ''}", parameters)
     imports = await rows(session, f"{_IMPORTS} {of_campaign}", parameters)
+    requeues = await rows(session, f"SELECT {', '.join(_REQUEUE)} FROM requeues {of_campaign}", parameters)
+    asked = _stream(session, f"SELECT {', '.join(_CALLBACK)} FROM callback_requests {of_campaign}", parameters)
     return replace(
         evidence,
         calls=tuple([_call(row) async for row in _stream(session, f"{_CALLS} {where}", parameters)]),
@@ -114,6 +120,8 @@ async def _read(
         campaigns=tuple(_campaign(row, tallies.get(row.id, {})) for row in found),
         imports=tuple(_import(row) for row in imports),
         numbers=await _numbers(session, numbers, parameters),
+        requeues=tuple(RequeueRecord(**_named(row, _REQUEUE)) for row in requeues),
+        callbacks=tuple([CallbackRecord(**_named(row, _CALLBACK)) async for row in asked]),
         changes=tuple([_change(row) async for row in _stream(session, f"{_CHANGES} {subjects}", parameters)]),
     )
 

@@ -33,6 +33,8 @@ class Case:
         self.history = History(evidence.changes)
         self.calls = {call.id: call for call in evidence.calls}
         self.campaigns = {campaign.id: campaign for campaign in evidence.campaigns}
+        self.requeues = {requeue.id: requeue for requeue in evidence.requeues}
+        self.callbacks = {callback.id: callback for callback in evidence.callbacks}
         self.prospects = {prospect.id: prospect for prospect in evidence.prospects}
         self.account_sids = {number.carrier_account_id: number.account_sid for number in evidence.numbers}
         self.calls_of_prospect = _by_prospect(evidence.calls)

@@ -67,6 +67,8 @@ class CallRecord:
     disposition: Disposition | None = None
     outcome: Outcome | None = None
     settings_version: int | None = None
+    requeue_id: UUID | None = None
+    callback_id: UUID | None = None
     zone_set: str | None = None
     carrier_call_id: str | None = None
     gated_at: datetime | None = None
@@ -117,8 +119,33 @@ class ProspectRecord:
     zone_set: str = ""
     zone_source: str = "none"
     next_due_at: datetime | None = None
+    requeue_id: UUID | None = None
+    attempts_base: int = 0
+    allowance: int | None = None
     import_id: UUID | None = None
     import_row: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequeueRecord:
+    """People of a campaign got a fresh allowance: of ``attempts``, or of the policy's. ``requeued`` is how many."""
+
+    id: UUID
+    campaign_id: UUID
+    created_at: datetime
+    requeued: int
+    attempts: int | None = None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRecord:
+    """Somebody asked to be called; nobody does so before ``due_at``."""
+
+    id: UUID
+    prospect_id: UUID
+    created_at: datetime
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +218,8 @@ class Evidence:
     imports: tuple[ImportRecord, ...] = ()
     numbers: tuple[NumberRecord, ...] = ()
     changes: tuple[Change, ...] = ()
+    requeues: tuple[RequeueRecord, ...] = ()
+    callbacks: tuple[CallbackRecord, ...] = ()
     carrier: tuple[CarrierRecord, ...] | None = None
 
     def with_carrier(self, records: Iterable[CarrierRecord]) -> "Evidence":

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dialer.domain.judging.agreement import no_leaked_slots, rows_agree_with_carrier
+from dialer.domain.judging.allowances import attempts_within_policy
 from dialer.domain.judging.bookkeeping import imports_add_up, tallies_equal_counts
 from dialer.domain.judging.cases import Case, Findings
 from dialer.domain.judging.dialed_once import (
@@ -20,7 +21,7 @@ from dialer.domain.judging.dialed_once import (
 from dialer.domain.judging.evidence import Evidence
 from dialer.domain.judging.limits import calls_per_day_held, calls_per_second_held, concurrency_caps_held
 from dialer.domain.judging.moments import inside_calling_hours, no_dial_after_suppression, no_dial_while_not_running
-from dialer.domain.judging.people import attempts_within_policy, prospects_not_lost, redial_delays_respected
+from dialer.domain.judging.people import prospects_not_lost, redial_delays_respected
 from dialer.domain.judging.verdicts import Counts, RuleResult, Tolerances, Verdict
 from dialer.domain.states import CallState
 

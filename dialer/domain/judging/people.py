@@ -1,10 +1,12 @@
-"""Never lost: every person is called again or done, no more often than the policy says, and no sooner."""
+"""Never lost: every person is called again or done, and no sooner than the policy says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.dispositions import Disposition, refusal_pauses_campaign
+from dialer.domain.judging.allowances import too_soon
 from dialer.domain.judging.cases import Case, Findings, moment
 from dialer.domain.judging.evidence import CallRecord, CampaignRecord, ProspectRecord
 from dialer.domain.redial import EndedCall, NextStep, next_step
@@ -59,45 +61,19 @@ def _left_behind(
     return "still ready in a completed campaign" if prospect.updated_at <= over_at or called_since else None
 
 
-def attempts_within_policy(case: Case, findings: Findings) -> None:
-    """As many attempts as the carrier may have accepted, each below the limit that it was claimed under."""
-    for prospect in case.evidence.prospects:
-        findings.checked += 1
-        mine = case.calls_of_prospect.get(prospect.id, [])
-        counted = sum(1 for call in mine if call.counted)
-        if counted != prospect.attempts:
-            findings.convict(
-                f"{counted} attempts were made and {prospect.attempts} are counted",
-                prospect=prospect.id,
-                campaign=prospect.campaign_id,
-            )
-        if mine:
-            _check_attempts(case, findings, mine)
-
-
-def _check_attempts(case: Case, findings: Findings, mine: Sequence[CallRecord]) -> None:
-    made = 0
-    for call in mine:
-        if call.gated_at is not None and call.state is not CallState.DEFERRED:
-            rules = case.rules_of(call)
-            if rules is None:
-                findings.not_decidable += 1
-            elif made >= rules.redial.max_attempts:
-                findings.convict(
-                    f"attempt {made + 1} of {rules.redial.max_attempts}",
-                    call=call.id,
-                    prospect=call.prospect_id,
-                    campaign=call.campaign_id,
-                )
-        made += 1 if call.counted else 0
-
-
 def redial_delays_respected(case: Case, findings: Findings) -> None:
-    """Nobody is called again before the delay that follows from how the call before ended, or when none follows."""
+    """Nobody is called again before the delay that follows from how the call before ended, or when none follows.
+
+    A fresh allowance begins anew, not before its time; a call that the person asked for is made at theirs.
+    """
     for prospect in case.evidence.prospects:
         ended: list[CallRecord] = []
         for call in case.calls_of_prospect.get(prospect.id, ()):
-            if call.gated_at is not None and ended:
+            if ended and ended[-1].requeue_id != call.requeue_id:
+                ended = []
+            if call.gated_at is not None and (why := too_soon(case, call)):
+                findings.convict(why, call=call.id, prospect=call.prospect_id, campaign=call.campaign_id)
+            if call.gated_at is not None and ended and call.callback_id is None:
                 _check_redial(case, findings, call, ended)
             if call.state is CallState.ENDED:
                 ended.append(call)
@@ -135,9 +111,11 @@ def _possible_steps(case: Case, call: CallRecord, ended: Sequence[CallRecord]) -
         return [NextStep(state=ProspectState.READY, delay=None, reason="the carrier refused the account")]
     assert previous.disposition is not None
     made = sum(1 for each in ended if each.counted)
+    requeue = case.requeues.get(call.requeue_id) if call.requeue_id is not None else None
+    allowance = requeue.attempts if requeue is not None else None
     return [
         next_step(
-            rules.redial,
+            replace(rules.redial, max_attempts=allowance or rules.redial.max_attempts),
             EndedCall(disposition=previous.disposition, outcome=previous.outcome),
             [
                 EndedCall(disposition=each.disposition, outcome=each.outcome)

@@ -7,6 +7,7 @@ from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lan
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
 from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
 from dialer.store.tables.recoveries import Recovery
+from dialer.store.tables.requeues import CallbackRequest, Requeue
 from dialer.store.tables.runs import CampaignRun
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Base",
     "Call",
     "CallEvent",
+    "CallbackRequest",
     "Campaign",
     "CampaignNumber",
     "CampaignRun",
@@ -31,6 +33,7 @@ __all__ = [
     "Prospect",
     "ProspectPhone",
     "Recovery",
+    "Requeue",
     "Suppression",
     "Tally",
     "Workspace",

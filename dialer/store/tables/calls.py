@@ -18,7 +18,10 @@ from dialer.store.tables.base import LIVE, NOW, Base, Tenant, one_of
 
 
 class Call(Tenant):
-    """One attempt to reach one person. Its id is chosen before anything is dialed."""
+    """One attempt to reach one person. Its id is chosen before anything is dialed.
+
+    ``requeue_id`` is the allowance under which it was claimed, ``callback_id`` the request for a call that it answers.
+    """
 
     __tablename__ = "calls"
 
@@ -41,6 +44,8 @@ class Call(Tenant):
     outcome: Mapped[str | None]
     deferred_reason: Mapped[str | None]
     settings_version: Mapped[int | None]
+    requeue_id: Mapped[UUID | None] = mapped_column(ForeignKey("requeues.id"))
+    callback_id: Mapped[UUID | None]
     zone_set: Mapped[str | None]
     claimed_at: Mapped[datetime | None]
     gated_at: Mapped[datetime | None]

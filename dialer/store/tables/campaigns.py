@@ -95,6 +95,9 @@ class Prospect(Tenant):
 
     ``phone`` is the first of their phones. ``phone_at`` is the one to be called next, 0 being the first; bit i of
     ``bad_phones`` is set once nobody can be called at phone i.
+
+    ``attempts`` counts all; the allowance of ``requeue_id`` began after ``attempts_base`` of them, and is the policy's
+    unless ``allowance`` says another. ``callback_id``: they asked to be called at ``callback_at``, and were not yet.
     """
 
     __tablename__ = "prospects"
@@ -117,6 +120,11 @@ class Prospect(Tenant):
     last_outcome: Mapped[str | None]
     phone_at: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     bad_phones: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    requeue_id: Mapped[UUID | None] = mapped_column(ForeignKey("requeues.id"))
+    attempts_base: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    allowance: Mapped[int | None] = mapped_column(SmallInteger)
+    callback_id: Mapped[UUID | None]
+    callback_at: Mapped[datetime | None]
     import_id: Mapped[UUID | None] = mapped_column(ForeignKey("imports.id"))
     import_row: Mapped[int | None]
 
@@ -140,6 +148,14 @@ class Prospect(Tenant):
             "next_due_at",
             "id",
             postgresql_where=text("state = 'ready'"),
+        ),
+        Index(
+            "ix_prospects_callback",
+            "campaign_id",
+            "zone_set",
+            "next_due_at",
+            "id",
+            postgresql_where=text("state = 'ready' AND callback_id IS NOT NULL"),
         ),
         Index("ix_prospects_campaign_id_created", "campaign_id", "created_at", "id"),
         Index("ix_prospects_campaign_id_state", "campaign_id", "state", "id"),
