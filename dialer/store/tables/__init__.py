@@ -2,6 +2,7 @@
 
 from dialer.store.tables.accounts import Agent, ApiKey, CarrierAccount, PhoneNumber, Workspace
 from dialer.store.tables.base import Base
+from dialer.store.tables.batches import Batch
 from dialer.store.tables.calls import Call, CallEvent
 from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect, ProspectPhone
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
@@ -14,6 +15,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Base",
+    "Batch",
     "Call",
     "CallEvent",
     "CallbackRequest",

@@ -40,11 +40,13 @@ class Campaign(Tenant):
     recurs_since: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]
     tallies_checked_at: Mapped[datetime | None]
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
 
     __table_args__ = (
         one_of("status", CampaignStatus),
         Unique("workspace_id", "slug"),
         Index("ix_campaigns_workspace_id", "workspace_id", "created_at", "id"),
+        Index("uq_campaigns_batch_id", "batch_id", unique=True, postgresql_where=text("batch_id IS NOT NULL")),
         Index(
             "ix_campaigns_open",
             "status",
