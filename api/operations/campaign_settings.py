@@ -17,6 +17,8 @@ from dialer.store import catalog
 from dialer.store.tables import Agent
 
 SETTINGS = frozenset(CampaignRulesIn.model_fields)
+#: Fields of a campaign that decide nothing about calls and make no new version.
+_UNVERSIONED = frozenset({"slug", "metadata"})
 #: Every whole hour of offset from UTC that people live in: what opens in none of them opens nowhere.
 _EVERYWHERE = tuple(ZoneSet((f"Etc/GMT{-hours:+d}",)) for hours in range(-12, 15))
 
@@ -26,8 +28,25 @@ def settings_of(given: CampaignIn) -> dict[str, Any]:
     return given.model_dump(mode="json", include=set(SETTINGS))
 
 
-async def checked_numbers(session: AsyncSession, phones: Sequence[str]) -> list[UUID]:
-    """The ids of caller numbers. Raises Invalid naming those that this workspace has not."""
+def document_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored campaign as the document that a client would send."""
+    return {
+        **{key: value for key, value in row["settings"].items() if key in SETTINGS},
+        "name": row["name"],
+        "slug": row["slug"],
+        "agent_id": str(row["agent_id"]),
+        "caller_numbers": row["caller_numbers"],
+        "metadata": row["metadata"],
+    }
+
+
+def versioned(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a document is part of a version: all that decides about calls."""
+    return {name: value for name, value in document.items() if name not in _UNVERSIONED}
+
+
+async def number_problems(session: AsyncSession, phones: Sequence[str]) -> tuple[list[UUID], list[FieldError]]:
+    """The ids of caller numbers, and what is wrong with those that this workspace has not or that are given twice."""
     owned = await catalog.owned_numbers(session, phones)
     errors = [
         FieldError(
@@ -38,9 +57,15 @@ async def checked_numbers(session: AsyncSession, phones: Sequence[str]) -> list[
         for n, phone in enumerate(phones)
         if phone not in owned or phone in phones[:n]
     ]
+    return [owned[phone] for phone in phones if phone in owned], errors
+
+
+async def checked_numbers(session: AsyncSession, phones: Sequence[str]) -> list[UUID]:
+    """The ids of caller numbers. Raises Invalid naming those that this workspace has not."""
+    numbers, errors = await number_problems(session, phones)
     if errors:
         raise Invalid(errors)
-    return [owned[phone] for phone in phones]
+    return numbers
 
 
 async def agent_problem(session: AsyncSession, agent_id: UUID) -> FieldError | None:
@@ -80,6 +105,12 @@ def opens(rules: CampaignRules, zones: ZoneSet | None, now: datetime, timing: Ti
     begin = max(now, rules.start_at or now).astimezone(UTC)
     opening = hours.next_open(begin, timedelta(seconds=timing.window_margin_s), zones)
     return opening is not None and (rules.end_at is None or opening < rules.end_at)
+
+
+def opens_for_some(rules: CampaignRules, zone_sets: Sequence[str], now: datetime, timing: Timing) -> bool:
+    """True when at least one of these zone sets (as texts, empty where none is known) may be called before the end."""
+    zones = [None] if rules.hours.zone != PROSPECT_ZONE else [ZoneSet.parse(key) for key in zone_sets if key]
+    return any(opens(rules, each, now, timing) for each in zones)
 
 
 def no_public_url() -> FieldError:

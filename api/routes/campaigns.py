@@ -3,14 +3,15 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
-from api.operations import campaign_edits, campaign_options, campaigns
+from api.operations import campaign_edits, campaign_options, campaign_versions, campaigns
 from api.problems import responses
 from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
 from api.schemas.campaign_options import OptionsOut
+from api.schemas.campaign_versions import CampaignChanged
 from api.schemas.campaigns import CampaignIn, CampaignOut, CampaignPatch, CloneIn
 from dialer.domain.actors import Actor
 from dialer.domain.states import CampaignStatus
@@ -18,6 +19,14 @@ from dialer.domain.states import CampaignStatus
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("campaigns:read")]
 Writer = Annotated[Actor, scope("campaigns:write")]
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        max_length=500,
+        description='A settings_version, such as `"3"`: 409 when the campaign is at another one. `*` for any.',
+    ),
+]
 
 
 class CampaignQuery(PageQuery, ListFilters):
@@ -53,9 +62,14 @@ async def read_campaign(services: ServicesDep, actor: Reader, campaign: str) -> 
 
 
 @router.patch("/{campaign}", summary="Change a campaign", responses=responses(404, 409))
-async def change_campaign(services: ServicesDep, actor: Writer, campaign: str, given: CampaignPatch) -> CampaignOut:
-    """Acts on a running campaign within seconds, and makes a new ``settings_version`` when it decides about calls."""
-    return await campaign_edits.change_campaign(services, actor, campaign, given)
+async def change_campaign(
+    services: ServicesDep, actor: Writer, campaign: str, given: CampaignPatch, if_match: IfMatch = None
+) -> CampaignChanged:
+    """In force when it is answered: no call is dialed under the settings before. Everything but slug and metadata makes
+    a new ``settings_version``; ``effects`` say what becomes of calls in flight and of people who wait. 409
+    ``version_changed`` with ``current_version`` when the campaign is at another version than expected."""
+    expected = campaign_versions.expected_versions(if_match, given.expected_version)
+    return await campaign_edits.change_campaign(services, actor, campaign, given, expected)
 
 
 @router.delete(

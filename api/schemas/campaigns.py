@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError, to_json
 
 from api.operations.references import as_uuid
 from api.schemas.accounts import Slug
-from api.schemas.base import Document, Metadata, Name, Owned, Patch, Phone, View
+from api.schemas.base import MAX_INTEGER, Document, Metadata, Name, Owned, Patch, Phone, View
 from api.schemas.campaign_rules import MAX_CALL_S, RING_TIMEOUT_S, CallingHours, Pace, Redial, Schedule
 from dialer.domain import campaign_rules as rules
 from dialer.domain.campaign_rules import AnsweringMachine
@@ -45,6 +45,10 @@ def _free_slug(slug: str) -> str:
 
 
 CampaignSlug = Annotated[Slug, AfterValidator(_free_slug)]
+ExpectedVersion = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None,
+    Field(description="The settings_version that this was written against: 409 when the campaign is at another one."),
+]
 
 
 def _normal_schema(schema: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -131,10 +135,11 @@ class CampaignIn(CampaignFields):
 class CampaignPatch(CampaignFields, Patch):
     """Changes to a campaign; what is left out stays, objects are merged by member, lists are replaced."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"pace": {"max_concurrent": 20}}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pace": {"max_concurrent": 20}, "expected_version": 3}]})
 
     name: Name = ""
     agent_id: UUID = UUID(int=0)
+    expected_version: ExpectedVersion = None
 
 
 class CloneIn(Document):

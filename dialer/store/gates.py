@@ -20,6 +20,9 @@ from dialer.store.database import one
 from dialer.store.locks import share_campaign, share_phone
 from dialer.store.person_phones import PHONES_OF_CALL, SUPPRESSED_OF_CALL
 
+#: Why a call that was claimed before an edit is not dialed.
+SETTINGS_CHANGED = "settings_changed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePassed:
@@ -93,7 +96,7 @@ def closed_because(row: Row[Any], rules: CampaignRules, timing: Timing) -> str |
         if row.status != CampaignStatus.RUNNING:
             return f"campaign_{row.status}"
         if row.campaign_settings_version != row.settings_version:
-            return "settings_changed"
+            return SETTINGS_CHANGED
         if rules.end_at is not None and row.now >= rules.end_at:
             return "ended"
     margin = timedelta(seconds=timing.window_margin_s)
@@ -128,7 +131,11 @@ async def defer(
 
 
 async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timing: Timing) -> None:
-    """A prospect whose call was not dialed is due again in a moment; unless the campaign is over, or they opted out."""
+    """A prospect whose call was not dialed is due again in a moment; unless the campaign is over, or they opted out.
+
+    Who was claimed before an edit is due at once: the next claim is under the new settings, so nobody is claimed and
+    given back in a circle.
+    """
     sql = """
         UPDATE prospects p SET
             state = CASE WHEN :reason = 'suppressed' THEN 'suppressed'
@@ -136,7 +143,8 @@ async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timi
             next_due_at = CASE WHEN :reason = 'suppressed' OR c.status IN ('stopped', 'completed') THEN NULL
                 ELSE greatest(p.next_due_at, dialer_now() + make_interval(secs => :delay)) END
         FROM campaigns c WHERE p.id = :id AND c.id = p.campaign_id AND p.state = 'in_call'"""
-    await session.execute(text(sql), {"id": prospect_id, "reason": reason, "delay": timing.defer_s})
+    delay = 0.0 if reason == SETTINGS_CHANGED else timing.defer_s
+    await session.execute(text(sql), {"id": prospect_id, "reason": reason, "delay": delay})
 
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:

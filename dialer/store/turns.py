@@ -26,6 +26,10 @@ class Turn:
     at: float
 
 
+class _Edited:
+    """The campaign was edited between the look at its rate and the lock of its pace row."""
+
+
 async def take_turn(
     session: AsyncSession,
     call_id: UUID,
@@ -38,8 +42,26 @@ async def take_turn(
 
     None when the next turn lies further ahead, or the call is no longer in ``state``: then none is taken.
     """
+    while True:
+        turn = await _take(session, call_id, within_s, lead_s, state)
+        if not isinstance(turn, _Edited):
+            return turn
+
+
+async def change_rate(session: AsyncSession, campaign_id: UUID, before: float, after: float) -> None:
+    """The next turn of a campaign follows the last one by the new interval: a slow pace that was made quick is not
+    waited for once more. Called with the campaign's row changed and not committed.
+    """
+    sql = """UPDATE pace SET next_at = next_at + make_interval(secs => :longer)
+             WHERE scope = 'campaign' AND scope_id = :id"""
+    await session.execute(text(sql), {"id": campaign_id, "longer": 1 / after - 1 / before})
+
+
+async def _take(
+    session: AsyncSession, call_id: UUID, within_s: float, lead_s: float, state: CallState
+) -> "Turn | _Edited | None":
     sql = """
-        SELECT c.workspace_id, c.campaign_id, c.carrier_account_id, c.phone_number_id, p.settings,
+        SELECT c.workspace_id, c.campaign_id, c.carrier_account_id, c.phone_number_id, p.settings, p.settings_version,
             a.calls_per_second AS account_rate, n.calls_per_second AS number_rate,
             w.calls_per_second AS workspace_rate
         FROM calls c JOIN workspaces w ON w.id = c.workspace_id
@@ -65,11 +87,16 @@ async def take_turn(
     wait_s = (begins - now).total_seconds()
     if wait_s > within_s:
         return None
+    # An edit that was waited for at the pace rows has moved them for its own rate: the interval read before is wrong.
     sql = """UPDATE pace SET next_at = CAST(:begins AS timestamptz) + make_interval(secs => v.seconds)
              FROM unnest(CAST(:scopes AS text[]), CAST(:ids AS uuid[]), CAST(:intervals AS float8[])) 
                  AS v(scope, id, seconds)
-             WHERE pace.scope = v.scope AND pace.scope_id = v.id"""
-    await session.execute(text(sql), {**parameters, "begins": begins, "intervals": list(intervals)})
+             WHERE pace.scope = v.scope AND pace.scope_id = v.id AND NOT EXISTS (
+                SELECT 1 FROM campaigns WHERE id = :campaign AND settings_version <> :version)
+             RETURNING 1"""
+    edit = {"campaign": call.campaign_id, "version": call.settings_version}
+    if await one(session, sql, {**parameters, **edit, "begins": begins, "intervals": list(intervals)}) is None:
+        return _Edited()
     return Turn(wait_s=wait_s, at=read_at + wait_s)
 
 

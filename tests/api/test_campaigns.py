@@ -155,14 +155,16 @@ async def test_a_slug_is_unique_in_its_workspace(api: Api):
     await api.call("PATCH", f"/campaigns/{other['id']}", expect=200, json={"slug": "spring"})
 
 
-async def test_a_patch_merges_and_makes_a_new_settings_version_only_when_it_decides_about_calls(api: Api):
+async def test_a_patch_merges_and_makes_a_new_settings_version_unless_it_only_labels(api: Api):
     campaign = await api.campaign(pace={"max_concurrent": 5, "calls_per_second": 2})
     path = f"/campaigns/{campaign['id']}"
     changed = (await api.call("PATCH", path, expect=200, json={"pace": {"max_concurrent": 7}})).json()
     assert changed["pace"] == {"max_concurrent": 7, "calls_per_second": 2.0, "weight": 1.0}
     assert changed["settings_version"] == campaign["settings_version"] + 1
     renamed = (await api.call("PATCH", path, expect=200, json={"name": "Summer"})).json()
-    assert renamed["settings_version"] == changed["settings_version"]
+    assert renamed["settings_version"] == changed["settings_version"] + 1
+    labeled = (await api.call("PATCH", path, expect=200, json={"slug": "summer", "metadata": {"a": 1}})).json()
+    assert labeled["settings_version"] == renamed["settings_version"]
     delays = {"redial": {"delays": {"busy": ["PT5M"]}}}
     await api.call("PATCH", path, expect=200, json=delays)
     again = (await api.call("PATCH", path, expect=200, json={"redial": {"delays": {"fax": []}}})).json()

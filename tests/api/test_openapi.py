@@ -24,6 +24,8 @@ GET,PATCH,DELETE /api/v1/campaigns/{}
 GET /api/v1/campaigns/options
 POST /api/v1/campaigns/{}/clone /api/v1/campaigns/{}/launch /api/v1/campaigns/{}/pause
 POST /api/v1/campaigns/{}/resume /api/v1/campaigns/{}/stop
+GET /api/v1/campaigns/{}/versions /api/v1/campaigns/{}/versions/{}
+POST /api/v1/campaigns/{}/versions/{}/restore
 GET /api/v1/campaigns/{}/status /api/v1/campaigns/{}/stats /api/v1/campaigns/{}/results
 POST /api/v1/campaigns/{}/prospects:upload /api/v1/campaigns/{}/prospects:upsert
 GET,POST /api/v1/campaigns/{}/prospects

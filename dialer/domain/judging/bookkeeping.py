@@ -44,6 +44,8 @@ def _counts_of(call: CallRecord) -> Iterator[tuple[Key, int | Decimal]]:
     if call.dialed_at is not None and call.state is not CallState.DEFERRED:
         yield ("dialed", "all"), one
         yield ("dialed_in", _hour(call.dialed_at)), one
+        if call.settings_version is not None:
+            yield ("version", str(call.settings_version)), one
     if call.answered_at is not None:
         yield ("answered", "all"), one
         yield ("answered_in", _hour(call.answered_at)), one

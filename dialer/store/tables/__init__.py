@@ -4,7 +4,15 @@ from dialer.store.tables.accounts import Agent, ApiKey, CarrierAccount, PhoneNum
 from dialer.store.tables.base import Base
 from dialer.store.tables.batches import Batch
 from dialer.store.tables.calls import Call, CallEvent
-from dialer.store.tables.campaigns import Campaign, CampaignNumber, Contact, Lane, Prospect, ProspectPhone
+from dialer.store.tables.campaigns import (
+    Campaign,
+    CampaignNumber,
+    Contact,
+    Lane,
+    Prospect,
+    ProspectPhone,
+    SettingVersion,
+)
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
 from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
 from dialer.store.tables.recoveries import Recovery
@@ -36,6 +44,7 @@ __all__ = [
     "ProspectPhone",
     "Recovery",
     "Requeue",
+    "SettingVersion",
     "Suppression",
     "Tally",
     "Workspace",

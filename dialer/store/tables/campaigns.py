@@ -68,6 +68,29 @@ class CampaignNumber(Base):
     __table_args__ = (Index("ix_campaign_numbers_phone_number_id", "phone_number_id"),)
 
 
+class SettingVersion(Base):
+    """A campaign's settings as they were from ``created_at`` on: everything that decides about its calls.
+
+    Written once and never changed. Name, agent and caller numbers are None where only the rules are known.
+    """
+
+    __tablename__ = "setting_versions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"))
+    version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    created_by: Mapped[str | None]
+    restored_from: Mapped[int | None]
+    name: Mapped[str | None]
+    agent_id: Mapped[UUID | None]
+    caller_numbers: Mapped[list[str] | None]
+    settings: Mapped[dict[str, Any]]
+
+    __table_args__ = (Unique("campaign_id", "version"),)
+
+
 class Contact(Base):
     """One phone number of one workspace, across campaigns. A claim locks it."""
 

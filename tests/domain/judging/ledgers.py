@@ -257,6 +257,8 @@ def tallies_of(people: tuple[ProspectRecord, ...], calls: list[CallRecord]) -> d
         if call.dialed_at is not None and call.state is not CallState.DEFERRED:
             counts["dialed", "all"] += 1
             counts["dialed_in", f"{call.dialed_at:%Y-%m-%dT%H}:00:00Z"] += 1
+            if call.settings_version is not None:
+                counts["version", str(call.settings_version)] += 1
         if call.answered_at is not None:
             counts["answered", "all"] += 1
             counts["answered_in", f"{call.answered_at:%Y-%m-%dT%H}:00:00Z"] += 1
