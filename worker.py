@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.control import ControlActivities
@@ -31,11 +32,13 @@ from activities.failures import QuietFailures
 from activities.imports import ImportActivities
 from activities.restoring import RestoreGuard
 from activities.sweep import SweepActivities
+from activities.tracing import Traced
 from activities.wakeups import Wakeups
 from dialer.carrier_accounts import CarrierAccounts
 from dialer.sealing import Seal
 from dialer.settings import Settings, temporal_connection
 from dialer.store.database import Database
+from dialer.tracing import Tracing
 from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
 from workflows.options import BUILD, BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
@@ -81,14 +84,21 @@ class Parts:
     workflows: WorkflowClient
     wakeups: Wakeups
     settings: Settings
+    tracing: Tracing
+
+    def interceptors(self) -> list[Interceptor]:
+        """Of every worker."""
+        return [Traced(self.tracing), QuietFailures()]
 
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncGenerator[Parts]:
     """Connections to PostgreSQL, Temporal and the carriers, closed at the end."""
+    runtime = measured_runtime(settings.metrics_address)
+    tracing = Tracing.of_process("dialer-worker", settings.otlp_endpoint)
     database = Database(settings.database_url, clock_offset=settings.clock_offset)
     carriers = CarrierAccounts(database, Seal(settings.secret_key), settings)
-    client = await once_answered(lambda: Client.connect(**temporal_connection()))
+    client = await once_answered(lambda: Client.connect(**temporal_connection(), runtime=runtime))
     try:
         yield Parts(
             database=database,
@@ -97,10 +107,23 @@ async def connected(settings: Settings) -> AsyncGenerator[Parts]:
             workflows=WorkflowClient(client, public_url=settings.public_url, ui_url=settings.temporal_ui_url),
             wakeups=Wakeups(settings.database_url),
             settings=settings,
+            tracing=tracing,
         )
     finally:
+        tracing.close()
         await carriers.close()
         await database.close()
+
+
+def measured_runtime(address: str | None) -> Runtime | None:
+    """One that serves its figures to Prometheus at ``address``; None for the SDK's own.
+
+    https://docs.temporal.io/references/sdk-metrics
+    """
+    if address is None:
+        return None
+    metrics = PrometheusConfig(bind_address=address, durations_as_seconds=True, counters_total_suffix=True)
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 
 def control_worker(parts: Parts, **options: Any) -> Worker:
@@ -120,7 +143,7 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
         "activity_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20),
         "graceful_shutdown_timeout": GRACE,
         "build_id": BUILD,
-        "interceptors": [QuietFailures()],
+        "interceptors": parts.interceptors(),
         **options,
     }
     activities = [dispatch.dispatch, control.read_control_version, control.control_campaign, sweep.sweep]
@@ -146,7 +169,7 @@ def dial_worker(parts: Parts) -> Worker:
         disable_eager_activity_execution=True,
         graceful_shutdown_timeout=GRACE,
         build_id=BUILD,
-        interceptors=[QuietFailures()],
+        interceptors=parts.interceptors(),
     )
 
 
@@ -166,7 +189,7 @@ def bulk_worker(parts: Parts) -> Worker:
         max_concurrent_activities=BULK_SLOTS,
         graceful_shutdown_timeout=GRACE,
         build_id=BUILD,
-        interceptors=[QuietFailures()],
+        interceptors=parts.interceptors(),
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.measures import count_request
 from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
 from dialer.carriers.base import (
@@ -168,13 +169,18 @@ class DialActivities:
         try:
             placed = await self._place(carrier, order, gate, gate_began, turn)
         except (GateTooOld, NotProcessed) as error:
-            reason = "gate_too_old" if isinstance(error, GateTooOld) else "not_processed"
+            too_old = isinstance(error, GateTooOld)
+            count_request("not_sent" if too_old else "not_processed")
+            reason = "gate_too_old" if too_old else "not_processed"
             return await self._give_back(call_id, gate, reason)
         except Refused as refusal:
+            count_request("refused")
             return await self._refused(call_id, gate, refusal)
         except OutcomeUnknown:
+            count_request("unknown")
             await self._save(gate.workspace_id, lambda session: save_unknown(session, call_id, self._timing))
             return PlacedCall(wait_s=self._timing.reconcile_s)
+        count_request("accepted")
         return await self._accepted(call_id, gate, carrier, placed)
 
     def _order(self, call_id: UUID, gate: GatePassed, public_url: str) -> DialOrder:

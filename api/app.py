@@ -19,6 +19,7 @@ from api import docs_pages, problems
 from api.connections import BoundedConnection
 from api.metrics import Metrics
 from api.middleware import RequestContext
+from api.operations.health import FleetFigures
 from api.operations.services import Services
 from api.rates import Rates
 from api.routes import (
@@ -43,6 +44,7 @@ from dialer.carrier_accounts import CarrierAccounts
 from dialer.sealing import Seal
 from dialer.settings import Settings, temporal_connection
 from dialer.store.database import Database
+from dialer.tracing import Tracing
 from workflows.starts import WorkflowClient
 
 DESCRIPTION = """\
@@ -53,8 +55,8 @@ something takes an `Idempotency-Key`. Errors are problem documents (RFC 9457) wi
 """
 
 
-def create_app(services: Services) -> FastAPI:
-    """The app over what it works with; whoever made ``services`` closes them."""
+def create_app(services: Services, tracing: Tracing | None = None) -> FastAPI:
+    """The app over what it works with; whoever made ``services`` and ``tracing`` closes them."""
     app = FastAPI(
         title="Dialer",
         version=metadata.version("dialer"),
@@ -67,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.rates = Rates()
     app.state.metrics = Metrics()
+    app.state.fleet = FleetFigures(services)
     problems.install(app)
     docs_pages.install(app)
     # Routes are tried in this order, and callbacks are most of the traffic.
@@ -94,7 +97,7 @@ def create_app(services: Services) -> FastAPI:
     ):
         v1.include_router(router)
     app.include_router(v1)
-    app.add_middleware(RequestContext, metrics=app.state.metrics)
+    app.add_middleware(RequestContext, metrics=app.state.metrics, tracing=tracing or Tracing())
     return app
 
 
@@ -129,7 +132,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, host: str, port: int) -> None:
+async def serve(settings: Settings, tracing: Tracing, host: str, port: int) -> None:
     """Answer requests until a signal asks to stop; then finish those under way.
 
     Temporal is connected when it is first needed, so that the API starts, and says what is missing, without it.
@@ -137,7 +140,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     client = await Client.connect(**temporal_connection(), lazy=True)
     async with services_over(settings, client) as services:
         config = uvicorn.Config(
-            create_app(services),
+            create_app(services, tracing),
             host=host,
             port=port,
             loop="none",
@@ -158,8 +161,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings.from_env()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    tracing = Tracing.of_process("dialer-api", settings.otlp_endpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, arguments.host, arguments.port))
+        runner.run(serve(settings, tracing, arguments.host, arguments.port))
+    tracing.close()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

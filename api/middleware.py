@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +16,7 @@ from api.metrics import Metrics
 from api.operations.errors import TooLarge
 from api.problems import problem_response
 from api.rates import Rate
+from dialer.tracing import Tracing
 
 #: Bytes of a request: of those that are held in memory, of the carrier's, and of a file with the form around it.
 MAX_BODY = 4 * 1024 * 1024
@@ -38,9 +39,10 @@ class RequestContext:
     is put into ``scope["rate"]`` by whoever authenticates the request.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
         self.app = app
         self.metrics = metrics
+        self.tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,16 +66,18 @@ class RequestContext:
             await send(message)
 
         began = monotonic()
-        self.metrics.in_flight += 1
+        self.metrics.in_flight.inc()
         body = _Body(scope, receive, given)
         try:
             if body.is_too_large:
                 answer = problem_response(Request(scope), TooLarge(body.complaint))
                 await answer(scope, receive, send_with_headers)
             else:
-                await self.app(scope, body.receive, send_with_headers)
+                with self.tracing.span(_method(scope), {}, call_id=_call_of(scope), parent=_parent(scope)) as span:
+                    await self.app(scope, body.receive, send_with_headers)
+                    _tell(span, scope, status)
         finally:
-            self.metrics.in_flight -= 1
+            self.metrics.in_flight.dec()
             self.metrics.observe(_method(scope), _route(scope), status, monotonic() - began)
 
 
@@ -118,6 +122,30 @@ class _Body:
             if self.is_too_large:
                 raise HTTPException(413, self.complaint)
         return message
+
+
+def _call_of(scope: Scope) -> UUID | None:
+    """The call that a callback of the carrier is about, so that it stands in the call's own trace."""
+    if not scope["path"].startswith(CALLBACKS):
+        return None
+    try:
+        return UUID(QueryParams(scope["query_string"]).get("call_id", ""))
+    except ValueError:
+        return None
+
+
+def _parent(scope: Scope) -> str:
+    """The ``traceparent`` header, or one with the trace id that the answer names."""
+    given = Headers(scope=scope).get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else f"00-{scope['trace_id']}-{scope['trace_id'][:16]}-01"
+
+
+def _tell(span: Any, scope: Scope, status: int) -> None:
+    """What only the end tells: the route's template, never the path, which may hold a phone number."""
+    if span is not None:
+        route = _route(scope)
+        span.update_name(f"{_method(scope)} {route}")
+        span.set_attributes({"http.route": route, "http.response.status_code": status})
 
 
 def _trace_id(traceparent: str) -> str:

@@ -42,6 +42,14 @@ def _postgres_url(value: object) -> object:
     return value
 
 
+def _address(value: object) -> object:
+    if isinstance(value, str):
+        host, _, port = value.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ValueError("must be host:port, such as 0.0.0.0:9464")
+    return value
+
+
 def _path(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str) else value
 
@@ -87,6 +95,12 @@ class Settings(BaseSettings):
         default=timedelta(0), validation_alias="DIALER_CLOCK"
     )
     home: Annotated[Path, BeforeValidator(_path)] = Field(default_factory=lambda: Path("~/.dialer").expanduser())
+    metrics_address: Annotated[str, BeforeValidator(_address)] | None = None
+    """``host:port`` on which a worker serves its figures to Prometheus; the API has them at ``/metrics``."""
+
+    otlp_endpoint: BaseUrl | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where traces are sent, by OTLP over HTTP; without it there are none."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     timing: Timing = Timing()
     """Each field can be set in seconds: ``DIALER_TIMING_GRACE_S=5``."""

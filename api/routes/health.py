@@ -31,8 +31,9 @@ async def read_version() -> dict[str, str]:
     return health.version()
 
 
-@router.get("/metrics", summary="Counters of this process", response_class=PlainTextResponse)
+@router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
 async def read_metrics(request: Request) -> Response:
-    metrics = request.app.state.metrics
+    metrics, fleet = request.app.state.metrics, request.app.state.fleet
     assert isinstance(metrics, Metrics)
-    return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
+    assert isinstance(fleet, health.FleetFigures)
+    return PlainTextResponse(metrics.text(await fleet.read()), media_type="text/plain; version=0.0.4")
