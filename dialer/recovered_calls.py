@@ -227,9 +227,10 @@ async def _insert(
     sql = """
         INSERT INTO calls (workspace_id, campaign_id, agent_id, prospect_id, contact_id, to_phone, from_phone, attempt,
             carrier_account_id, phone_number_id, carrier, carrier_call_id, state, settings_version, zone_set,
-            claimed_at, answered_by, traced, created_by)
+            claimed_at, answered_by, traced, created_by, requeue_id)
         VALUES (:workspace, :campaign, :agent, :prospect, :contact, :to, :from, :attempt, :account, :number, 'twilio',
-            :sid, 'deferred', :version, :zones, :at, :answered_by, false, :maker)
+            :sid, 'deferred', :version, :zones, :at, :answered_by, false, :maker,
+            (SELECT requeue_id FROM prospects WHERE id = CAST(:prospect AS uuid)))
         RETURNING id"""
     parameters = {
         "workspace": person.workspace_id,

@@ -14,7 +14,9 @@ from api.operations.errors import Conflict, Invalid, NotFound, Unavailable, inva
 from api.operations.explain import gate_out
 from api.operations.hang_ups import hang_up_at_carrier
 from api.operations.listing import ListRequest, listed
+from api.operations.outcomes import note_outcome
 from api.operations.services import Services
+from api.operations.waking import wake_campaign
 from api.schemas.base import Page
 from api.schemas.calls import CallFilters, CallIn, CallOut, CallPatch, CallStarted, EventOut, EventsOut, HangUpOut
 from dialer.domain.actors import Actor
@@ -80,10 +82,17 @@ async def list_events(services: Services, actor: Actor, call_id: UUID) -> Events
 
 
 async def annotate_call(services: Services, actor: Actor, call_id: UUID, patch: CallPatch) -> CallOut:
+    """Raises NotFound; for an outcome Conflict when nobody has answered, or the person was called since."""
+    noted = None
     async with services.database.transaction(actor.workspace_id) as session:
         await _found(session, call_id)
+        if patch.outcome is not None:
+            noted = await note_outcome(services, session, actor, call_id, patch.outcome, patch.callback_at)
         await call_reads.annotate(session, call_id, patch.given())
-        return call_out(services, await _found(session, call_id))
+        call = call_out(services, await _found(session, call_id))
+    if noted is not None and noted.decided and noted.campaign_id is not None:
+        await wake_campaign(services, actor.workspace_id, noted.campaign_id)
+    return call
 
 
 async def redact_call(services: Services, actor: Actor, call_id: UUID) -> None:

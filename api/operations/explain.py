@@ -85,12 +85,15 @@ def _status(facts: Mapping[str, Any], rules: CampaignRules) -> GateCheck:
         reason = f" ({facts['held_reason']})" if facts["held_reason"] else ""
         return GateCheck(name="status", passed=False, why=f"the prospect is {facts['state']}{reason}")
     if facts["next_due_at"] > now:
+        what = "the callback they asked for" if facts["callback_at"] is not None else "the next call"
         return GateCheck(
             name="status",
             passed=False,
-            why=f"the next call is due later{_where(facts)}",
+            why=f"{what} is due later{_where(facts)}",
             next_eligible_at=facts["next_due_at"],
         )
+    if facts["callback_at"] is not None:
+        return GateCheck(name="status", passed=True, why=f"they asked to be called now{_where(facts)}")
     return GateCheck(name="status", passed=True, why=f"due now in a running campaign{_where(facts)}")
 
 
@@ -122,7 +125,9 @@ def _window(
 
 
 def _attempts(facts: Mapping[str, Any], rules: CampaignRules) -> GateCheck:
-    made, most = facts["attempts"], rules.redial.max_attempts
+    made, most = facts["attempts"], facts["allowance"] or rules.redial.max_attempts
+    if facts["callback_at"] is not None:
+        return GateCheck(name="attempts", passed=True, why=f"{made} of {most} attempts made, and a callback asked for")
     return GateCheck(name="attempts", passed=made < most, why=f"{made} of {most} attempts made")
 
 

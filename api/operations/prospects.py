@@ -27,6 +27,7 @@ from dialer.domain.states import ProspectState
 from dialer.domain.zones import ZoneSet, ZoneSource, resolve_zones
 from dialer.prospect_file.columns import is_ours
 from dialer.store import pages, prospect_reads
+from dialer.store.callback_requests import is_waiting
 from dialer.store.catalog import read
 from dialer.store.database import violated
 from dialer.store.person_phones import lines_of
@@ -323,5 +324,6 @@ def prospect_out(row: Mapping[str, Any]) -> ProspectOut:
             "time_zones": list(zones),
             "time_zone_source": row["zone_source"],
             "priority": DEFAULT_PRIORITY - row["priority"],
+            "callback_at": row["callback_at"] if is_waiting(row["state"]) else None,
         }
     )

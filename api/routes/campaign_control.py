@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, ServicesDep, scope
-from api.operations import campaign_control, prospect_variables
+from api.operations import campaign_control, prospect_variables, requeues
 from api.problems import responses
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
 from api.schemas.prospect_variables import LaunchIn, VariablesOut
+from api.schemas.requeues import RequeueIn, RequeueOut
 from dialer.domain.actors import Actor
 
 router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
@@ -58,6 +59,14 @@ async def stop_campaign(
 ) -> ControlOut:
     """When the answer is 200, no new call begins, ever."""
     return _answer(response, await campaign_control.stop_campaign(services, actor, campaign, given or LiveCalls()))
+
+
+@router.post("/requeue", summary="Call the unreached again", openapi_extra=IDEMPOTENT, responses=responses(404, 409))
+async def requeue_campaign(
+    services: ServicesDep, actor: Writer, campaign: str, given: RequeueIn | None = None
+) -> RequeueOut:
+    """People who were not reached are ready again with a fresh allowance of attempts; ``dry_run`` counts them."""
+    return await requeues.requeue_campaign(services, actor, campaign, given or RequeueIn())
 
 
 def _answer(response: Response, control: ControlOut) -> ControlOut:

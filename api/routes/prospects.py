@@ -7,12 +7,13 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
-from api.operations import explain, prospects
+from api.operations import explain, prospects, requeues
 from api.operations.references import as_id
 from api.problems import responses
 from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
 from api.schemas.prospects import ExplainOut, ProspectIn, ProspectOut, ProspectPatch, UpsertIn, UpsertOut
+from api.schemas.requeues import CallbackIn, CallbackOut
 from dialer.domain.actors import Actor
 from dialer.domain.dispositions import Disposition
 from dialer.domain.states import ProspectState
@@ -96,6 +97,19 @@ async def change_prospect(services: ServicesDep, actor: Writer, prospect_id: str
 )
 async def delete_prospect(services: ServicesDep, actor: Writer, prospect_id: str) -> None:
     await prospects.delete_prospect(services, actor, as_id(prospect_id, "prospect"))
+
+
+@router.post(
+    "/prospects/{prospect_id}/callback",
+    summary="They asked to be called at a time",
+    openapi_extra=IDEMPOTENT,
+    responses=responses(404, 409),
+)
+async def ask_for_callback(services: ServicesDep, actor: Writer, prospect_id: str, given: CallbackIn) -> CallbackOut:
+    """One call at that time or when their calling hours open after it, before all others, whatever was made before.
+
+    A later request replaces one that was not answered yet."""
+    return await requeues.ask_for_callback(services, actor, as_id(prospect_id, "prospect"), given)
 
 
 @router.get("/prospects/{prospect_id}/explain", summary="May this person be called now?", responses=responses(404))

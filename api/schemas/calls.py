@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.schemas.base import Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.prospects import Gate, RawPhone, Variables
@@ -56,6 +57,20 @@ class CallPatch(Patch):
 
     notes: Annotated[str, Field(max_length=10_000)] | None = None
     metadata: Metadata = Field(default_factory=dict[str, Any])
+    outcome: Outcome | None = Field(
+        default=None, description="What was said, once somebody has answered; it decides whether they are called again."
+    )
+    callback_at: Moment | None = Field(
+        default=None, description="With the outcome callback_requested: when they want to be called."
+    )
+
+    @model_validator(mode="after")
+    def _asked_for(self) -> "CallPatch":
+        if self.callback_at is not None and self.outcome is not Outcome.CALLBACK_REQUESTED:
+            raise PydanticCustomError("callback_not_asked_for", "callback_at goes with outcome callback_requested")
+        if "outcome" in self.model_fields_set and self.outcome is None:
+            raise PydanticCustomError("outcome_not_removable", "An outcome is replaced by another, and not removed")
+        return self
 
 
 class CallOut(Owned):
@@ -94,6 +109,8 @@ class CallOut(Owned):
     next_state: str | None = Field(description="The prospect's state after this attempt.")
     next_due_at: datetime | None
     next_reason: str | None
+    requeue_id: UUID | None = Field(description="The requeue that allowed this attempt, if one did.")
+    callback_id: UUID | None = Field(description="The request that this call answers, if somebody asked for it.")
     workflow_id: str | None
     trace_url: str | None
 

@@ -118,6 +118,7 @@ class ProspectOut(Owned):
     held_reason: str | None
     attempts: int
     next_due_at: datetime | None
+    callback_at: datetime | None = Field(description="When they asked to be called, until they were.")
     last_disposition: str | None
     last_outcome: str | None
     import_id: UUID | None

@@ -1,8 +1,8 @@
 """Whether and when the same person is called again. A redial is a new attempt, by policy, and it is counted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from dialer.domain.dispositions import OUTCOME_RULES, RULES, Disposition, Outcome
 from dialer.domain.states import ProspectState
@@ -33,6 +33,8 @@ class EndedCall:
 class NextStep:
     """The prospect's next state; ``ready`` again after ``delay``, or final. ``reason`` is a sentence for people.
 
+    ``due_at`` instead of the delay where a moment was chosen.
+
     ``leaves_phone``: nobody can be called at this phone, so that it is not this phone's turn again.
     """
 
@@ -40,6 +42,7 @@ class NextStep:
     delay: timedelta | None
     reason: str
     leaves_phone: bool = False
+    due_at: datetime | None = None
 
 
 def attempt_of(place: int, most: int, *, asked_for: bool = False) -> str:
@@ -84,6 +87,14 @@ def next_step(
         reason = f"all {policy.max_attempts} attempts made"
         return NextStep(state=final_state, delay=None, reason=reason)
     return NextStep(state=ProspectState.READY, delay=delays[used], reason=f"{key}: redial {used + 1} of {len(delays)}")
+
+
+def with_callback(step: NextStep, due_at: datetime) -> NextStep:
+    """The person asked to be called at another time: that counts, whatever follows otherwise, unless they opted out."""
+    if step.state is ProspectState.SUPPRESSED:
+        return step
+    reason = "a callback was asked for"
+    return replace(step, state=ProspectState.READY, delay=None, due_at=due_at, reason=reason, leaves_phone=False)
 
 
 def _rule(policy: RedialPolicy, call: EndedCall) -> tuple[str, tuple[timedelta, ...], ProspectState]:

@@ -17,7 +17,7 @@ from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.carrier_events import CarrierStatus
 from dialer.domain.dispositions import Disposition, EndFacts, Outcome, disposition_of, refusal_pauses_campaign
 from dialer.domain.person_phones import Turn, following
-from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step
+from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step, with_callback
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
@@ -111,6 +111,45 @@ async def decide_prospect(
     return _ended(call, following)
 
 
+async def decide_again(session: AsyncSession, call_id: UUID) -> CallEnded | None:
+    """Decide a call's prospect once more, because its outcome became known after its end.
+
+    The prospect is locked and was not called since. None when the campaign is over and calls nobody again, or when the
+    person opted out: then they stay as they are.
+    """
+    call = await _read(session, call_id)
+    step = await _by_policy(session, call, attempted=False, counted=True)
+    over = call.campaign_status in (CampaignStatus.STOPPED, CampaignStatus.COMPLETED)
+    if over and step.state is ProspectState.READY:
+        return None
+    turn = _turn(call, step, untouched=False)
+    sql = """
+        WITH prospect AS (
+            UPDATE prospects SET state = :state, last_outcome = :outcome, phone_at = :phone_at,
+                bad_phones = :bad_phones, callback_id = NULL, callback_at = NULL,
+                next_due_at = CASE WHEN :state = 'ready' THEN coalesce(CAST(:due_at AS timestamptz),
+                    CAST(:ended_at AS timestamptz) + make_interval(secs => :delay)) END
+            WHERE id = :prospect AND state NOT IN ('in_call', 'held', 'suppressed', 'expired') RETURNING next_due_at
+        )
+        UPDATE calls SET next_state = :state, next_due_at = prospect.next_due_at, next_reason = :reason
+        FROM prospect WHERE calls.id = :id
+        RETURNING calls.next_state, calls.next_due_at, calls.next_reason"""
+    parameters = {
+        "id": call_id,
+        "prospect": call.prospect_id,
+        "state": step.state.value,
+        "reason": step.reason,
+        "outcome": call.outcome,
+        "phone_at": turn.at,
+        "bad_phones": turn.bad,
+        "due_at": step.due_at,
+        "ended_at": call.ended_at,
+        "delay": step.delay.total_seconds() if step.delay is not None else 0.0,
+    }
+    changed = await one(session, sql, parameters)
+    return None if changed is None else _ended(call, _Following(*changed))
+
+
 async def read_result(session: AsyncSession, call_id: UUID) -> CallEnded | None:
     """The result, once the call is over and its prospect decided; None before.
 
@@ -158,13 +197,16 @@ async def _next_step(session: AsyncSession, call: Row[Any], *, attempted: bool, 
         step = NextStep(state=ProspectState.READY, delay=None, reason="the carrier refused the account, not the person")
     else:
         step = await _by_policy(session, call, attempted=attempted)
+    if call.asked_due_at is not None:
+        step = with_callback(step, call.asked_due_at)
     over = call.campaign_status in (CampaignStatus.STOPPED, CampaignStatus.COMPLETED)
     if over and step.state is ProspectState.READY:
         return NextStep(state=ProspectState.EXPIRED, delay=None, reason=f"the campaign is {call.campaign_status}")
     return step
 
 
-async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool) -> NextStep:
+async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool, counted: bool = False) -> NextStep:
+    """``counted``: the prospect's count has the call already."""
     sql = """
         SELECT c.disposition, c.outcome, c.error_code FROM calls c
         WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id
@@ -177,8 +219,11 @@ async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool) 
     ]
     rules: CampaignRules = rules_from_json(call.settings)
     made = call.attempts - call.attempts_base + (1 if attempted else 0)
+    most = call.allowance or rules.redial.max_attempts
+    if call.asked_for and not attempted and not counted:
+        most = max(most, made + 1)  # the call that was asked for is still to be made
     return next_step(
-        replace(rules.redial, max_attempts=call.allowance or rules.redial.max_attempts),
+        replace(rules.redial, max_attempts=most),
         EndedCall(disposition=Disposition(call.disposition), outcome=Outcome(call.outcome) if call.outcome else None),
         earlier,
         made,
@@ -193,8 +238,8 @@ def _turn(call: Row[Any], step: NextStep, *, untouched: bool) -> Turn:
     if untouched or place is None:
         return Turn(at=call.phone_at, bad=call.bad_phones)
     called = Turn(at=place, bad=call.bad_phones | (1 << place if step.leaves_phone else 0))
-    if step.state is not ProspectState.READY:
-        return called
+    if step.state is not ProspectState.READY or call.asked_due_at is not None:
+        return called  # who asks to be called back is called where they were reached
     return Turn(at=following(called, call.phones) or 0, bad=called.bad)
 
 
@@ -204,13 +249,17 @@ async def _apply(
     """Move the prospect on, and keep with the call what was decided. None when that was done already."""
     delay = step.delay.total_seconds() if step.delay is not None else 0.0
     turn = _turn(call, step, untouched=untouched)
+    unanswered = call.asked_due_at is not None or (call.asked_for and not attempted)
     sql = """
         WITH prospect AS (
             UPDATE prospects SET state = :state, attempts = attempts + :counted,
                 phone_at = :phone_at, bad_phones = :bad_phones,
                 last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
                 last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END,
-                next_due_at = CASE WHEN :state = 'ready' THEN dialer_now() + make_interval(secs => :delay) END
+                callback_id = CASE WHEN :unanswered THEN callback_id END,
+                callback_at = CASE WHEN :unanswered THEN callback_at END,
+                next_due_at = CASE WHEN :state = 'ready' THEN coalesce(:due_at,
+                    dialer_now() + make_interval(secs => :delay)) END
             WHERE id = :prospect AND state = 'in_call' RETURNING next_due_at
         )
         UPDATE calls SET next_state = :state, next_due_at = prospect.next_due_at, next_reason = :reason
@@ -231,6 +280,8 @@ async def _apply(
             "disposition": call.disposition,
             "outcome": call.outcome,
             "delay": delay,
+            "due_at": step.due_at,
+            "unanswered": unanswered and step.state is ProspectState.READY,
         },
     )
     return None if changed is None else _Following(*changed)
@@ -244,6 +295,8 @@ async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
             c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
             p.phone_at, p.bad_phones, p.attempts_base, p.allowance, c.requeue_id, r.attempts AS requeue_attempts,
             c.callback_id IS NOT NULL AS asked_for,
+            (SELECT b.due_at FROM callback_requests b WHERE b.id = p.callback_id
+                AND b.id IS DISTINCT FROM c.callback_id) AS asked_due_at,
             1 + (SELECT count(*) FROM calls e WHERE e.prospect_id = c.prospect_id AND e.attempt < c.attempt
                 AND e.requeue_id IS NOT DISTINCT FROM c.requeue_id AND e.state = 'ended'
                 AND (e.disposition = 'unknown' OR e.carrier_call_id IS NOT NULL AND e.late_at IS NULL)) AS place_of,

@@ -91,7 +91,7 @@ def _known(row: Any) -> KnownProspect:
         state=ProspectState(row.state),
         held_reason=row.held_reason,
         next_due_at=row.next_due_at,
-        attempts=row.attempts,
+        attempts=row.attempts - row.attempts_base,
         turn=Turn(at=row.phone_at, bad=row.bad_phones),
     )
 

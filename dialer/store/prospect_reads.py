@@ -63,7 +63,8 @@ async def facts_for_explain(session: AsyncSession, prospect_id: UUID) -> dict[st
     """Everything that decides whether a prospect may be called now."""
     sql = f"""
         SELECT p.state, p.phone_at, p.bad_phones, {others_of("p.id")},
-            p.held_reason, p.next_due_at, p.attempts, p.zone_set, p.phone, p.last_disposition,
+            p.held_reason, p.next_due_at, p.attempts - p.attempts_base AS attempts, p.allowance, p.callback_at,
+            p.zone_set, p.phone, p.last_disposition,
             c.id AS campaign_id, c.status AS campaign_status, c.paused_reason, c.settings, c.workspace_id,
             dialer_now() AS now,
             {SUPPRESSED} AS suppressed, {IN_CALL} AS in_call,

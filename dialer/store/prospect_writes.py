@@ -132,7 +132,7 @@ async def read_known(
     """Whom the campaign has with a phone or an external id of these."""
     sql = f"""
         SELECT id, phone, extension, external_id, name, variables, zone_set, zone_source, priority, state, held_reason,
-            next_due_at, attempts, phone_at, bad_phones,
+            next_due_at, attempts - attempts_base AS attempts, phone_at, bad_phones,
             {others_of("p.id")}
         FROM prospects p WHERE id IN (
             SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = ANY({_texts("phones")})

@@ -23,6 +23,7 @@ GET,POST /api/v1/campaigns
 GET,PATCH,DELETE /api/v1/campaigns/{}
 GET /api/v1/campaigns/options
 POST /api/v1/campaigns/{}/clone /api/v1/campaigns/{}/launch /api/v1/campaigns/{}/pause
+POST /api/v1/campaigns/{}/resume /api/v1/campaigns/{}/stop /api/v1/campaigns/{}/requeue
 POST /api/v1/campaigns/{}/resume /api/v1/campaigns/{}/stop
 GET /api/v1/campaigns/{}/versions /api/v1/campaigns/{}/versions/{}
 POST /api/v1/campaigns/{}/versions/{}/restore
@@ -36,6 +37,7 @@ GET,DELETE /api/v1/imports/{}
 POST /api/v1/imports/{}/retry
 GET,PATCH,DELETE /api/v1/prospects/{}
 GET /api/v1/prospects/{}/explain
+POST /api/v1/prospects/{}/callback
 GET,POST /api/v1/calls
 GET /api/v1/calls/live /api/v1/calls/{}/events
 GET,PATCH,DELETE /api/v1/calls/{}

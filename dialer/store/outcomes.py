@@ -1,0 +1,98 @@
+"""What was said on a call, told while it lasts or after its end, and what follows from it for the person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialer.domain.dispositions import OUTCOME_RULES, RULES, Disposition, Outcome
+from dialer.domain.states import CallState
+from dialer.domain.timing import Timing
+from dialer.store.callback_requests import Asked, ask_callback, withdraw_of_call
+from dialer.store.database import one
+from dialer.store.endings import decide_again
+from dialer.store.locks import share_campaign
+from dialer.store.suppressing import suppress
+
+
+class NotAnswered(Exception):
+    """Nothing can have been said: nobody has answered."""
+
+
+class CalledSince(Exception):
+    """The person was called again, or is being called: what followed from this call has happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """``decided`` again by the outcome, so that the campaign is to be woken; ``asked`` when a callback was kept."""
+
+    campaign_id: UUID | None
+    decided: bool
+    asked: Asked | None = None
+
+
+async def note_outcome(
+    session: AsyncSession,
+    call_id: UUID,
+    outcome: Outcome,
+    timing: Timing,
+    *,
+    callback_at: datetime | None = None,
+    created_by: str | None = None,
+) -> Noted:
+    """Write an outcome, and ``callback_at`` with ``callback_requested``; the same again changes nothing more.
+
+    While the call lasts the decision is made at its end. Whoever says that they want no more calls is suppressed at
+    once. Raises LookupError, NotAnswered, CalledSince, and what ``ask_callback`` raises.
+    """
+    sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id"
+    known = await one(session, sql, {"id": call_id})
+    if known is None:
+        raise LookupError(f"there is no call {call_id}")
+    if known.campaign_id is not None:
+        await share_campaign(session, known.campaign_id)
+    if OUTCOME_RULES[outcome].suppresses and known.to_phone is not None:
+        await suppress(
+            session, known.workspace_id, known.to_phone, reason=outcome.value, source="outcome", created_by=created_by
+        )
+    sql = """SELECT state, disposition, prospect_id, amd_due_at, claimed_at FROM calls WHERE id = :id
+             FOR NO KEY UPDATE"""
+    call = await one(session, sql, {"id": call_id})
+    assert call is not None
+    if call.disposition is not None and RULES[Disposition(call.disposition)].group != "answered":
+        raise NotAnswered
+    if call.state not in (CallState.IN_PROGRESS, CallState.ENDED):
+        raise NotAnswered
+    over = call.state == CallState.ENDED and call.amd_due_at is None
+    if over and call.prospect_id is not None:
+        await _refuse_if_called_since(session, call_id, call.prospect_id, call.claimed_at)
+    sql = "UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome RETURNING id"
+    new = await one(session, sql, {"id": call_id, "outcome": outcome.value}) is not None
+    if call.prospect_id is None:
+        return Noted(campaign_id=known.campaign_id, decided=False)
+    if new:
+        await withdraw_of_call(session, call_id)
+    decided = new and over and await decide_again(session, call_id) is not None
+    if over:
+        sql = "UPDATE prospects SET last_outcome = :outcome WHERE id = :id"
+        await session.execute(text(sql), {"id": call.prospect_id, "outcome": outcome.value})
+    if callback_at is None:
+        return Noted(campaign_id=known.campaign_id, decided=decided)
+    asked = await ask_callback(session, call.prospect_id, callback_at, timing, call_id=call_id, created_by=created_by)
+    return Noted(campaign_id=known.campaign_id, decided=True, asked=asked)
+
+
+async def _refuse_if_called_since(
+    session: AsyncSession, call_id: UUID, prospect_id: UUID, claimed_at: datetime | None
+) -> None:
+    """Under the person's lock, which a claim takes too: whoever is not claimed now is not while this goes on."""
+    sql = "SELECT state, requeue_id FROM prospects WHERE id = :id FOR NO KEY UPDATE"
+    person = await one(session, sql, {"id": prospect_id})
+    sql = """SELECT 1 FROM calls WHERE prospect_id = :prospect AND id <> :id AND claimed_at > :claimed_at
+             AND state <> 'deferred' LIMIT 1"""
+    parameters = {"prospect": prospect_id, "id": call_id, "claimed_at": claimed_at}
+    if person is None or person.state == "in_call" or await one(session, sql, parameters) is not None:
+        raise CalledSince
