@@ -16,10 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from dialer.stack.home import Home
 from dialer.stack.parts import WORKER_STOP_S
+from dialer.stack.temporal import NAMESPACE
 from tests.e2e.campaigns import Campaign, fresh_phones, in_real_time, ok, script, until
 from tests.fixtures_stack import FOREIGN, Stack
 
@@ -27,8 +29,12 @@ pytestmark = pytest.mark.timeout(240)
 
 #: From a worker's last request to the first one of whoever takes over: a process has to be started for that.
 RESUMED_S = 20.0
-#: A worker that ends may take one workflow task with it, which Temporal gives out again after ten seconds.
-GAP_S = 15.0
+#: A worker that ends may have been given one task more that it never saw. If that is the campaign's workflow task, it
+#: is given out again after ten seconds, and a leg has to begin. Usually none is, and the gap is below one second.
+GAP_S = 12.0
+#: If it is the task that dials one call, ``PLACE_CALL``'s twenty seconds pass, and then the carrier is asked, which has
+#: no such call. Only that person waits; called after everybody else, this looks like a gap of the campaign.
+LOST_TASK_S = 30.0
 ONCE = {"max_attempts": 1, "delays": {}}
 
 
@@ -50,9 +56,10 @@ class Ending:
         noted = re.search(rf"{self.name} ended with code (-?\d+)", self.told())
         return int(noted.group(1)) if noted else None
 
-    def is_replaced(self) -> bool:
-        """True once the process after it serves."""
-        return "serving control" in self.told().partition("ended with code")[2]
+    def is_replaced(self, stack: Stack) -> bool:
+        """True once the process after it asks for work: that it runs says nothing about that."""
+        pid = stack.pids(self.name.partition("-")[0])[int(self.name.rpartition("-")[2]) - 1]
+        return pid != self.pid and all(pid in pollers(stack, queue) for queue in ("control", "dial"))
 
 
 def workers_of(stack: Stack, *parts: str) -> list[Ending]:
@@ -63,6 +70,14 @@ def workers_of(stack: Stack, *parts: str) -> list[Ending]:
             log = stack.home / "logs" / f"{name}.log"
             found.append(Ending(name=name, pid=pid, log=log, log_start=log.stat().st_size))
     return found
+
+
+def pollers(stack: Stack, queue: str) -> set[int]:
+    """The processes that Temporal knows to have asked for activities of this queue lately."""
+    port = Home.at(stack.home).ports()["temporal_http"]
+    path = f"http://127.0.0.1:{port}/api/v1/namespaces/{NAMESPACE}/task-queues/{queue}"
+    found = ok(httpx.get(path, params={"taskQueueType": "TASK_QUEUE_TYPE_ACTIVITY"}, trust_env=False))
+    return {int(poller["identity"].partition("@")[0]) for poller in found.get("pollers", [])}
 
 
 def tell(workers: Sequence[Ending], *numbers: signal.Signals) -> None:
@@ -90,14 +105,21 @@ def slow_carrier(stack: Stack, seconds: float) -> Iterator[None]:
         ok(stack.simulator.put("/_sim/behaviour", json={"faults": {"slow_answer": 0}}))
 
 
-def dialed_at(campaign: Campaign) -> list[float]:
-    """When the carrier was asked for each call, as seconds of a clock, in order."""
-    return sorted(datetime.fromisoformat(call["created_at"]).timestamp() for call in campaign.at_carrier())
+def clock(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
-def longest_silence(moments: Sequence[float]) -> float:
-    """Seconds without a new call while there were people to call."""
-    return max(later - earlier for earlier, later in pairwise(moments))
+def dialed_at(campaign: Campaign) -> dict[str, float]:
+    """When the carrier was asked to call each phone, as seconds of a clock."""
+    return {call["to"]: clock(call["created_at"]) for call in campaign.at_carrier()}
+
+
+def longest_silence(campaign: Campaign) -> float:
+    """Seconds without a new call while there were people to call; those whose call got lost come back in time."""
+    dialed, lost = dialed_at(campaign), campaign.calls(state="deferred")
+    assert all(dialed[call["to"]] - clock(call["claimed_at"]) < LOST_TASK_S for call in lost)
+    others = sorted(dialed[phone] for phone in dialed.keys() - {call["to"] for call in lost})
+    return max(later - earlier for earlier, later in pairwise(others))
 
 
 def assert_all_were_called_once(campaign: Campaign, phones: Sequence[str]) -> None:
@@ -131,9 +153,8 @@ def test_sigterm_for_all_workers_with_fifty_calls_in_flight_loses_and_doubles_no
         assert in_flight >= 50
         campaign.until_status("completed", seconds=120)
     assert_all_were_called_once(campaign, phones)
-    moments = dialed_at(campaign)
-    assert longest_silence(moments) < RESUMED_S
-    assert moments[-1] > told, "the campaign went on after the signal"
+    assert longest_silence(campaign) < RESUMED_S
+    assert max(dialed_at(campaign).values()) > told, "the campaign went on after the signal"
 
 
 def test_workers_that_are_ended_one_after_the_other_leave_no_gap(stack: Stack) -> None:
@@ -151,10 +172,10 @@ def test_workers_that_are_ended_one_after_the_other_leave_no_gap(stack: Stack) -
             ending = workers_of(stack, "worker")[place]
             tell([ending], number)
             until_ended_well([ending])
-            until(ending.is_replaced, what="the next process")
+            until(lambda ending=ending: ending.is_replaced(stack), what="the next process")
         campaign.until_status("completed", seconds=120)
     assert_all_were_called_once(campaign, phones)
-    assert longest_silence(dialed_at(campaign)) < GAP_S
+    assert longest_silence(campaign) < GAP_S
 
 
 def test_an_import_whose_worker_is_ended_goes_on_where_it_was(stack: Stack) -> None:
