@@ -157,6 +157,11 @@ class Redial(Document):
         "delay, then no more. Kinds left out take their defaults.",
         examples=[{"busy": ["PT15M", "PT1H"], "no_answer": ["PT4H", "P1D"]}],
     )
+    other_daypart: bool = Field(
+        default=False,
+        description="After no answer, busy or voicemail call in a part of the day (morning, afternoon, evening, by the "
+        "person's clock) that was tried less, not before the delay.",
+    )
 
     @model_validator(mode="before")
     @classmethod

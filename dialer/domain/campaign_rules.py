@@ -72,6 +72,7 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
         redial=RedialPolicy(
             max_attempts=redial.get("max_attempts", DEFAULT_MAX_ATTEMPTS),
             delays={key: _delays(value) for key, value in delays.items()},
+            other_daypart=redial.get("other_daypart", False),
         ),
         pace=Pace(
             max_concurrent=pace.get("max_concurrent", DEFAULT_MAX_CONCURRENT),

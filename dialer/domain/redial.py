@@ -15,10 +15,20 @@ REQUEUEABLE = frozenset({*UNREACHED, ProspectState.REACHED, ProspectState.INVALI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedialPolicy:
-    """``delays`` by disposition, outcome or group; the n-th end of one kind takes the n-th delay, then no more."""
+    """``delays`` by disposition, outcome or group; the n-th end of one kind takes the n-th delay, then no more.
+
+    ``other_daypart``: after a call that reached nobody, the next is made in a part of the day that was tried less.
+    """
 
     max_attempts: int = 4
+    other_daypart: bool = False
     delays: Mapping[str, tuple[timedelta, ...]] = field(default_factory=dict[str, tuple[timedelta, ...]])
+
+
+#: The hour may be why nobody was reached.
+_BY_THE_HOUR = frozenset(
+    {Disposition.NO_ANSWER, Disposition.BUSY, Disposition.VOICEMAIL_NO_MSG, Disposition.VOICEMAIL_LEFT}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,12 @@ def next_step(
         reason = f"all {policy.max_attempts} attempts made"
         return NextStep(state=final_state, delay=None, reason=reason)
     return NextStep(state=ProspectState.READY, delay=delays[used], reason=f"{key}: redial {used + 1} of {len(delays)}")
+
+
+def wants_other_daypart(policy: RedialPolicy, ended: EndedCall, step: NextStep) -> bool:
+    """Whether the redial goes by the parts of the day that were tried; not before its delay is over."""
+    told = ended.outcome is not None or ended.disposition not in _BY_THE_HOUR
+    return policy.other_daypart and step.state is ProspectState.READY and not told and not step.leaves_phone
 
 
 def with_callback(step: NextStep, due_at: datetime) -> NextStep:

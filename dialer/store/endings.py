@@ -4,8 +4,9 @@ A slot is the live row itself, so ending a call updates no limit. The prospect's
 answering-machine result; then the call is over, its slot free, and ``amd_due_at`` says until when.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dialer.domain.call_results import CallEnded, moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.carrier_events import CarrierStatus
+from dialer.domain.dayparts import in_another_daypart
 from dialer.domain.dispositions import Disposition, EndFacts, Outcome, disposition_of, refusal_pauses_campaign
 from dialer.domain.person_phones import Turn, following
-from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step, with_callback
+from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step, wants_other_daypart, with_callback
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.domain.timing import Timing
+from dialer.domain.zones import ZoneSet
 from dialer.store.database import one, rows
 from dialer.store.person_phones import SUPPRESSED_OF_CALL
 
@@ -208,28 +211,46 @@ async def _next_step(session: AsyncSession, call: Row[Any], *, attempted: bool, 
 async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool, counted: bool = False) -> NextStep:
     """``counted``: the prospect's count has the call already."""
     sql = """
-        SELECT c.disposition, c.outcome, c.error_code FROM calls c
-        WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id
-            AND c.requeue_id IS NOT DISTINCT FROM CAST(:requeue AS uuid)"""
-    parameters = {"prospect": call.prospect_id, "id": call.id, "requeue": call.requeue_id}
+        SELECT c.disposition, c.outcome, c.error_code, c.dialed_at, c.requeue_id,
+            c.disposition = 'unknown' OR c.carrier_call_id IS NOT NULL AS rang
+        FROM calls c WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id"""
+    others = await rows(session, sql, {"prospect": call.prospect_id, "id": call.id})
     earlier = [
         EndedCall(disposition=Disposition(row.disposition), outcome=Outcome(row.outcome) if row.outcome else None)
-        for row in await rows(session, sql, parameters)
-        if not refusal_pauses_campaign(row.error_code)
+        for row in others
+        if row.requeue_id == call.requeue_id and not refusal_pauses_campaign(row.error_code)
     ]
     rules: CampaignRules = rules_from_json(call.settings)
     made = call.attempts - call.attempts_base + (1 if attempted else 0)
     most = call.allowance or rules.redial.max_attempts
     if call.asked_for and not attempted and not counted:
         most = max(most, made + 1)  # the call that was asked for is still to be made
-    return next_step(
+    ended = EndedCall(
+        disposition=Disposition(call.disposition), outcome=Outcome(call.outcome) if call.outcome else None
+    )
+    step = next_step(
         replace(rules.redial, max_attempts=most),
-        EndedCall(disposition=Disposition(call.disposition), outcome=Outcome(call.outcome) if call.outcome else None),
+        ended,
         earlier,
         made,
         suppressed=call.suppressed,
         others_left=any(not call.bad_phones >> place & 1 for place in range(call.phones) if place != call.place),
     )
+    if not wants_other_daypart(rules.redial, ended, step):
+        return step
+    tried = [each.dialed_at for each in (call, *(row for row in others if row.rang)) if each.dialed_at is not None]
+    return _in_another_daypart(call, rules, step, tried)
+
+
+def _in_another_daypart(call: Row[Any], rules: CampaignRules, step: NextStep, tried: Sequence[datetime]) -> NextStep:
+    """The same step at a better time, unless the campaign ends before it."""
+    zones = ZoneSet.parse(call.zone_set) if call.zone_set else None
+    earliest = call.now + (step.delay or timedelta(0))
+    margin = timedelta(seconds=Timing().window_margin_s)
+    due_at = in_another_daypart(earliest, tried, rules.hours, margin, zones)
+    if due_at == earliest or (rules.end_at is not None and due_at >= rules.end_at):
+        return step
+    return replace(step, due_at=due_at, reason=f"{step.reason}, in another part of the day")
 
 
 def _turn(call: Row[Any], step: NextStep, *, untouched: bool) -> Turn:
@@ -294,7 +315,7 @@ async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
             c.ringing_at, c.answered_at, c.ended_at, c.talk_seconds, c.next_state, c.next_due_at, c.next_reason,
             c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
             p.phone_at, p.bad_phones, p.attempts_base, p.allowance, c.requeue_id, r.attempts AS requeue_attempts,
-            c.callback_id IS NOT NULL AS asked_for,
+            c.callback_id IS NOT NULL AS asked_for, p.zone_set, dialer_now() AS now,
             (SELECT b.due_at FROM callback_requests b WHERE b.id = p.callback_id
                 AND b.id IS DISTINCT FROM c.callback_id) AS asked_due_at,
             1 + (SELECT count(*) FROM calls e WHERE e.prospect_id = c.prospect_id AND e.attempt < c.attempt

@@ -103,7 +103,7 @@ async def test_the_document_of_the_contract_is_accepted(api: Api):
     }
     campaign = await api.post("/campaigns", body)
     assert campaign["schedule"]["start_at"] == "2036-12-01T08:00:00Z"
-    assert campaign["redial"] == body["redial"]
+    assert campaign["redial"] == {**body["redial"], "other_daypart": False}
     assert campaign["extraction_schema"]["required"] == ["interested"]
     assert campaign["extraction_schema"]["properties"] == {"interested": {"type": "boolean"}}
     (row,) = await api.read("SELECT max_concurrent, weight FROM campaigns")
