@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -20,6 +21,7 @@ from api.connections import BoundedConnection
 from api.metrics import Metrics
 from api.middleware import RequestContext
 from api.operations.health import FleetFigures
+from api.operations.live import Live
 from api.operations.services import Services
 from api.rates import Rates
 from api.routes import (
@@ -36,6 +38,7 @@ from api.routes import (
     imports,
     numbers,
     prospects,
+    streams,
     suppressions,
     upload_sessions,
     workspace,
@@ -70,6 +73,7 @@ def create_app(services: Services, tracing: Tracing | None = None) -> FastAPI:
     app.state.rates = Rates()
     app.state.metrics = Metrics()
     app.state.fleet = FleetFigures(services)
+    app.state.live = Live(services)
     problems.install(app)
     docs_pages.install(app)
     # Routes are tried in this order, and callbacks are most of the traffic.
@@ -86,6 +90,7 @@ def create_app(services: Services, tracing: Tracing | None = None) -> FastAPI:
         campaign_versions.router,
         campaign_figures.router,
         campaign_figures.public,
+        streams.router,
         imports.streams,
         imports.router,
         upload_sessions.streams,
@@ -122,7 +127,14 @@ async def services_over(settings: Settings, client: Client) -> AsyncGenerator[Se
 
 
 class _Server(uvicorn.Server):
-    """Ends by returning: uvicorn would raise the signal once more, before connections and clients are closed."""
+    """Ends by returning: uvicorn would raise the signal once more, before connections and clients are closed.
+
+    Streams would go on for as long as anybody listens, so ``live`` is closed first.
+    """
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -130,6 +142,10 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._live.close()
+        super().handle_exit(sig, frame)
 
 
 async def serve(settings: Settings, tracing: Tracing, host: str, port: int) -> None:
@@ -139,8 +155,9 @@ async def serve(settings: Settings, tracing: Tracing, host: str, port: int) -> N
     """
     client = await Client.connect(**temporal_connection(), lazy=True)
     async with services_over(settings, client) as services:
+        app = create_app(services, tracing)
         config = uvicorn.Config(
-            create_app(services, tracing),
+            app,
             host=host,
             port=port,
             loop="none",
@@ -151,7 +168,7 @@ async def serve(settings: Settings, tracing: Tracing, host: str, port: int) -> N
             server_header=False,
             timeout_graceful_shutdown=20,
         )
-        await _Server(config).serve()
+        await _Server(config, app.state.live).serve()
 
 
 def main() -> None:

@@ -18,6 +18,9 @@ MAX_HEAD = 64 * 1024
 MAX_DISCARDED = 4 * 1024 * 1024
 DISCARD_S = 10.0
 
+#: Where a request's scope says how many seconds its client may leave the answer untaken: for answers without an end.
+STALLED_S = "dialer.stalled_s"
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -25,6 +28,7 @@ class BoundedConnection(HttpToolsProtocol):
     """One connection. Whoever exceeds a limit loses it."""
 
     _patience: TimerHandle | None = None
+    _stalled: TimerHandle | None = None
     _without_body = 0
     _discarded = 0
     _complete = True
@@ -38,7 +42,20 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        seconds = self.scope.get(STALLED_S) if self._answering else None
+        if isinstance(seconds, float):
+            self._stalled = self.loop.call_later(seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def data_received(self, data: bytes) -> None:
         self._without_body += len(data)

@@ -34,7 +34,7 @@ async def actor_of(request: Request) -> Actor:
     known = request.scope.get("actor")
     if isinstance(known, Actor):
         return known
-    api_key = request.headers.get("x-api-key") or _bearer_token(request)
+    api_key = key_of(request)
     if not api_key:
         raise NotAuthenticated("Send an API key in X-API-Key, or as a bearer token.")
     actor = await keys.actor_of_key(services_of(request), api_key)
@@ -46,6 +46,13 @@ async def actor_of(request: Request) -> Actor:
         raise TooMany(rate.reset - rates.now())
     request.scope["actor"] = actor
     return actor
+
+
+def key_of(request: Request) -> str | None:
+    """The key that was sent, known or not; empty for a header without one, None without a header."""
+    if "x-api-key" not in request.headers and "authorization" not in request.headers:
+        return None
+    return request.headers.get("x-api-key") or _bearer_token(request) or ""
 
 
 def _bearer_token(request: Request) -> str | None:

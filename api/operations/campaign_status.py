@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -63,7 +64,7 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
     campaign = figures.campaign
     rules = rules_from_json(campaign.settings)
     waiting = await what_now(session, campaign, rules, figures.now, services.settings.timing)
-    people = await _people(services, session, figures, rules)
+    people = await _people(services, session, figures, rules, waiting.until)
     total, done = figures.prospects_total, figures.prospects_done
     status = StatusOut(
         status=campaign.status,
@@ -80,14 +81,16 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
     return Seen(status=status, figures=figures)
 
 
-async def _people(services: Services, session: AsyncSession, figures: Figures, rules: CampaignRules) -> Sequence[Wait]:
+async def _people(
+    services: Services, session: AsyncSession, figures: Figures, rules: CampaignRules, until: datetime | None
+) -> Sequence[Wait]:
     campaign = figures.campaign
     if campaign.status in OVER:
         return []
     if campaign.status != CampaignStatus.RUNNING:
         return await held_people(session, campaign.id, figures.prospects)
     live, timing = figures.calls_in_flight, services.settings.timing
-    return await who_waits(session, campaign, rules, figures.prospects, live, figures.now, timing)
+    return await who_waits(session, campaign, rules, figures.prospects, live, until, figures.now, timing)
 
 
 def _in_words(status: str, waiting: Waiting, people: Sequence[Wait]) -> str | None:

@@ -80,7 +80,9 @@ def open_lanes(lanes: list[DueLane], rules: CampaignRules, now: datetime, timing
 def next_call_at(lanes: list[DueLane], rules: CampaignRules, now: datetime, timing: Timing) -> datetime | None:
     """The first moment at which somebody is due inside their calling hours; None when there is none in 14 days."""
     margin = timedelta(seconds=timing.window_margin_s)
-    opens = (rules.hours.next_open(max(now, lane.first_due_at), margin, lane.zones) for lane in lanes)
+    # Of the lanes with the same clocks, the one with the first person has the first opening.
+    firsts = {each.lane.zone_set: each for each in sorted(lanes, key=lambda lane: lane.first_due_at, reverse=True)}
+    opens = (rules.hours.next_open(max(now, lane.first_due_at), margin, lane.zones) for lane in firsts.values())
     return min((at for at in opens if at is not None), default=None)
 
 

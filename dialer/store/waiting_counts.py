@@ -15,10 +15,11 @@ from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.states import ProspectState
 from dialer.domain.timing import Timing
 from dialer.domain.waits import Counted, Wait, for_a_slot, for_hours, for_their_time, for_their_turn, held, share
+from dialer.domain.zones import ZoneSet
 from dialer.store.database import one, rows
 from dialer.store.waiting import DueLane, due_lanes, open_lanes
 
-CAP = 2_000
+CAP = 1_000
 """Rows that are looked at for one count; one of the counts can be larger and still be exact."""
 
 _READY = """prospects p WHERE p.campaign_id = :id AND p.zone_set = l.zone_set AND p.priority = l.priority
@@ -32,12 +33,13 @@ async def who_waits(
     rules: CampaignRules,
     prospects: Mapping[str, int],
     live: int,
+    next_call_at: datetime | None,
     now: datetime,
     timing: Timing,
 ) -> list[Wait]:
     """For a running campaign (id, settings), by reason, none of them empty.
 
-    ``prospects`` are its tallies by state, ``live`` its calls in flight.
+    ``prospects`` are its tallies by state, ``live`` its calls in flight; ``next_call_at`` is when the next may begin.
     """
     found = await held_people(session, campaign.id, prospects)
     ready = prospects.get(ProspectState.READY, 0)
@@ -61,7 +63,7 @@ async def who_waits(
             for_a_slot(callable_now, live, rules.pace.max_concurrent) if full else for_their_turn(callable_now)
         )
     if out_of_hours.n:
-        waits.append(for_hours(out_of_hours, *_opening(closed, rules, now, timing), now))
+        waits.append(for_hours(out_of_hours, *_opening(closed, rules, next_call_at, now, timing), now))
     if later.n:
         waits.append(for_their_time(later, first, _zone(campaign.settings), now))
     return waits + found
@@ -83,15 +85,25 @@ async def held_people(session: AsyncSession, campaign_id: UUID, prospects: Mappi
 
 
 def _opening(
-    closed: Sequence[DueLane], rules: CampaignRules, now: datetime, timing: Timing
+    closed: Sequence[DueLane], rules: CampaignRules, next_call_at: datetime | None, now: datetime, timing: Timing
 ) -> tuple[datetime | None, Sequence[str]]:
-    """When the first of the closed lanes opens, and whose clocks say so."""
+    """When the first of the closed lanes opens, and whose clocks say so.
+
+    None of them opens before ``next_call_at``: one that is open then is the first, which spares looking for it.
+    """
     margin = timedelta(seconds=timing.window_margin_s)
-    by_zones = {lane.lane.zone_set: lane.zones for lane in closed}
-    opens = [(rules.hours.next_open(now, margin, zones), zones) for zones in by_zones.values()]
+    sets = list({lane.lane.zone_set: lane.zones for lane in closed}.values())
+    opens = [(next_call_at, zones) for zones in sets if _is_open(rules, next_call_at, now, margin, zones)]
+    opens = opens or [(rules.hours.next_open(now, margin, zones), zones) for zones in sets]
     known = [(at, rules.hours.zones_for(zones)) for at, zones in opens if at is not None]
     at, zones = min(known, key=lambda pair: pair[0], default=(None, None))
     return at, () if zones is None else zones.names
+
+
+def _is_open(
+    rules: CampaignRules, at: datetime | None, now: datetime, margin: timedelta, zones: ZoneSet | None
+) -> bool:
+    return at is not None and at > now and rules.hours.is_open_for(at, margin, zones)
 
 
 def _zone(settings: Mapping[str, Any]) -> str:
