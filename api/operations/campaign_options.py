@@ -7,11 +7,13 @@ from api.schemas import campaign_rules as limits
 from api.schemas.campaign_options import OptionsOut, RedialOption
 from api.schemas.campaign_rules import REDIAL_GROUPS
 from api.schemas.campaigns import Approval, CallLanguageMode, CampaignIn, Purpose
+from api.schemas.voicemail import MAX_MESSAGES
 from dialer.domain.calling_hours import DAYS
 from dialer.domain.campaign_rules import AnsweringMachine
 from dialer.domain.dispositions import OUTCOME_RULES, RULES
 from dialer.domain.durations import format_duration
 from dialer.domain.states import CallState, CampaignStatus, ProspectState
+from dialer.domain.voicemail import VoicemailAction
 
 
 def read_options() -> OptionsOut:
@@ -25,6 +27,7 @@ def read_options() -> OptionsOut:
             "purpose": list(get_args(Purpose)),
             "approval": list(get_args(Approval)),
             "answering_machine": [value.value for value in AnsweringMachine],
+            "voicemail.action": [value.value for value in VoicemailAction],
             "call_language_mode": list(get_args(CallLanguageMode)),
             "days": list(DAYS),
             "calls": ["finish", "hang_up"],
@@ -37,6 +40,7 @@ def read_options() -> OptionsOut:
             "pace.weight": _range(0, limits.MAX_WEIGHT),
             "ring_timeout_s": _range(*limits.RING_TIMEOUT_S),
             "max_call_s": _range(*limits.MAX_CALL_S),
+            "voicemail.max_messages": _range(*MAX_MESSAGES),
             "calling_hours.windows": _range(1, limits.MAX_WINDOWS),
         },
         dispositions=[

@@ -8,11 +8,13 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
+from api.operations.conversations import MESSAGE_LEFT, STAGE, message_was_left, reply
 from api.operations.errors import Conflict, Forbidden, Malformed
 from api.operations.hang_ups import hang_up_at_carrier
 from api.operations.services import Services
@@ -29,10 +31,8 @@ from dialer.carriers.twilio_callbacks import (
     read_status,
     read_voice,
 )
-from dialer.carriers.twiml import Opening, answer, hang_up
-from dialer.domain.carrier_events import AnsweredBy, CarrierEvent
-from dialer.domain.states import CallState
-from dialer.domain.templates import known_of
+from dialer.carriers.twiml import hang_up
+from dialer.domain.carrier_events import CarrierEvent
 from dialer.sealing import SealBroken
 from dialer.store import call_reads
 from dialer.store.callbacks import Applied, CallNotFound, apply_event, dedupe_key
@@ -108,23 +108,13 @@ async def receive_voice(services: Services, callback: Callback) -> tuple[str, Ap
         return applying, await call_reads.opening_of(session, callback.call_id)
 
     applying, opening = await _in_its_workspace(services, signers, apply)
-    document = hang_up()
-    if (
-        opening is not None
-        and applying.applied.hang_up is None
-        and opening["state"] not in (CallState.ENDED, CallState.DEFERRED)
-    ):
-        answered_by = request.event.answered_by or opening["answered_by"]
-        document = answer(
-            Opening(first_message=opening["first_message"] or "", language=opening["language"]),
-            {
-                **known_of(opening["prospect_variables"], name=opening["name"], phone=opening["phone"]),
-                **opening["call_variables"],
-            },
-            answered_by=None if answered_by is None else AnsweredBy(answered_by),
-            gathered=request.gathered,
-        )
-    return document, applying
+    workspace_id = applying.applied.workspace_id
+    if opening is None or applying.applied.hang_up is not None:
+        return hang_up(), applying
+    if parse_qs(callback.query).get(STAGE) == [MESSAGE_LEFT]:
+        return await message_was_left(services, workspace_id, callback.call_id), applying
+    again = f"{services.settings.public_url}{callback.path}?call_id={callback.call_id}&{STAGE}={MESSAGE_LEFT}"
+    return await reply(services, workspace_id, callback.call_id, request, opening, again), applying
 
 
 async def follow_up(services: Services, applying: Applying) -> None:

@@ -11,6 +11,7 @@ from api.operations.references import as_uuid
 from api.schemas.accounts import Slug
 from api.schemas.base import MAX_INTEGER, Document, Metadata, Name, Owned, Patch, Phone, View
 from api.schemas.campaign_rules import MAX_CALL_S, RING_TIMEOUT_S, CallingHours, Pace, Redial, Schedule
+from api.schemas.voicemail import OptOut, Voicemail
 from dialer.domain import campaign_rules as rules
 from dialer.domain.campaign_rules import AnsweringMachine
 
@@ -86,6 +87,8 @@ class CampaignRulesIn(Document):
     max_call_s: Annotated[int, Field(ge=MAX_CALL_S[0], le=MAX_CALL_S[1])] = rules.DEFAULT_MAX_CALL_S
     answering_machine: AnsweringMachine = AnsweringMachine.DETECT
     record: bool = False
+    voicemail: Voicemail = Voicemail()
+    opt_out: OptOut = OptOut()
     approval: Approval = "none"
     keep_open: bool = Field(default=False, description="Idle instead of completing, and call whoever is added.")
     public_status: bool = Field(default=False, description="Let anybody read the status, aggregates only.")
@@ -172,6 +175,8 @@ class CampaignOut(Owned):
     max_call_s: int
     answering_machine: str
     record: bool
+    voicemail: dict[str, Any] = Field(default_factory=lambda: Voicemail().model_dump(mode="json"))
+    opt_out: dict[str, Any] = Field(default_factory=lambda: OptOut().model_dump(mode="json"))
     approval: str
     keep_open: bool
     public_status: bool

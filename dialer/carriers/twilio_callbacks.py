@@ -67,12 +67,13 @@ class MalformedCallback(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceRequest:
     """A request for the call's document. ``gathered``: it follows a <Gather>; ``spoke``: something was said
-    in it.
+    in it; ``digits``: the keys that were pressed.
     """
 
     event: CarrierEvent
     gathered: bool
     spoke: bool
+    digits: str = ""
 
 
 def read_call_id(value: str | None) -> UUID | None:
@@ -137,7 +138,7 @@ def read_voice(form: Form, call_id: UUID | None) -> VoiceRequest:
     )
     speech, digits = _text(form, "SpeechResult"), _text(form, "Digits")
     gathered = "SpeechResult" in form or "Digits" in form
-    return VoiceRequest(event=event, gathered=gathered, spoke=bool(speech or digits))
+    return VoiceRequest(event=event, gathered=gathered, spoke=bool(speech or digits), digits=(digits or "").strip())
 
 
 def kept_fields(form: Form) -> dict[str, str]:

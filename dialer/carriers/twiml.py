@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from twilio.twiml.voice_response import Gather, VoiceResponse
 
-from dialer.domain.carrier_events import AnsweredBy
+from dialer.domain.carrier_events import MACHINE_IS_DONE, AnsweredBy
 from dialer.domain.templates import filled, has, key_of
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -16,15 +16,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 #: <Say> takes no more: https://www.twilio.com/docs/voice/twiml/say
 _LONGEST_TEXT = 4096
 
-_MACHINES = frozenset(
-    {
-        AnsweredBy.MACHINE_START,
-        AnsweredBy.MACHINE_END_BEEP,
-        AnsweredBy.MACHINE_END_SILENCE,
-        AnsweredBy.MACHINE_END_OTHER,
-        AnsweredBy.FAX,
-    }
-)
+_MACHINES = MACHINE_IS_DONE | {AnsweredBy.MACHINE_START, AnsweredBy.FAX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +44,34 @@ def answer(
         return hang_up()
     response = VoiceResponse()
     language = {"language": opening.language} if _is_language(opening.language) else {}
-    gather = Gather(input="speech dtmf", timeout=5, speech_timeout="auto", method="POST", **language)
+    # One key is enough: the only one that means anything ends all further calls.
+    gather = Gather(input="speech dtmf", timeout=5, speech_timeout="auto", num_digits=1, method="POST", **language)
     text = fill(opening.first_message, variables)
     if any(character.isalnum() for character in text):
         gather.say(text, **language)
     response.append(gather)
+    response.hangup()
+    return str(response)
+
+
+def leave_message(message: str, variables: Mapping[str, object], *, language: str | None, then: str) -> str:
+    """What is said behind the beep. When all of it is said the carrier asks ``then``: only so is it known that it was.
+
+    A message of which nothing is left without its variables is not left.
+    """
+    text = fill(message, variables)
+    if not any(character.isalnum() for character in text):
+        return hang_up()
+    response = VoiceResponse()
+    response.say(text, **({"language": language} if _is_language(language) else {}))
+    response.redirect(then, method="POST")
+    return str(response)
+
+
+def say_goodbye(text: str, *, language: str | None) -> str:
+    """The document that ends a call with a word."""
+    response = VoiceResponse()
+    response.say(fill(text, {}), **({"language": language} if _is_language(language) else {}))
     response.hangup()
     return str(response)
 

@@ -13,6 +13,7 @@ from dialer.domain.calling_hours import WEEKDAYS_9_TO_20, CallingHours, hours_fr
 from dialer.domain.durations import parse_duration
 from dialer.domain.recurrence import Recurrence, recurrence_from_json
 from dialer.domain.redial import RedialPolicy
+from dialer.domain.voicemail import OptOut, Voicemail, opt_out_from_json, voicemail_from_json
 
 DEFAULT_MAX_ATTEMPTS = 4
 DEFAULT_MAX_CONCURRENT = 10
@@ -55,6 +56,8 @@ class CampaignRules:
     answering_machine: AnsweringMachine = AnsweringMachine.DETECT
     keep_open: bool = False
     record: bool = False
+    voicemail: Voicemail = Voicemail()
+    opt_out: OptOut = OptOut()
 
 
 def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
@@ -64,6 +67,7 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
     redial: Mapping[str, Any] = data.get("redial") or {}
     delays: Mapping[str, list[str]] = redial.get("delays") or {}
     hours = data.get("calling_hours")
+    voicemail = voicemail_from_json(data.get("voicemail"))
     return CampaignRules(
         start_at=_moment(schedule.get("start_at")),
         end_at=_moment(schedule.get("end_at")),
@@ -81,9 +85,14 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
         ),
         ring_timeout_s=data.get("ring_timeout_s", DEFAULT_RING_TIMEOUT_S),
         max_call_s=data.get("max_call_s", DEFAULT_MAX_CALL_S),
-        answering_machine=AnsweringMachine(data.get("answering_machine", AnsweringMachine.DETECT)),
+        # A message can only be left behind the beep.
+        answering_machine=AnsweringMachine.MESSAGE_END
+        if voicemail.leaves_messages
+        else AnsweringMachine(data.get("answering_machine", AnsweringMachine.DETECT)),
         keep_open=data.get("keep_open", False),
         record=data.get("record", False),
+        voicemail=voicemail,
+        opt_out=opt_out_from_json(data.get("opt_out")),
     )
 
 

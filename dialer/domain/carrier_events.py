@@ -53,6 +53,9 @@ class AnsweredBy(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: A machine that has said its greeting: what is said now is recorded.
+MACHINE_IS_DONE = frozenset({AnsweredBy.MACHINE_END_BEEP, AnsweredBy.MACHINE_END_SILENCE, AnsweredBy.MACHINE_END_OTHER})
+
 EventKind = Literal["status", "amd", "recording", "poll"]
 
 

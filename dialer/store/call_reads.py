@@ -67,8 +67,10 @@ async def opening_of(session: AsyncSession, call_id: UUID) -> dict[str, Any] | N
     """What the agent of a call begins with, and what fills it in."""
     sql = """
         SELECT g.first_message, g.language, c.state, c.variables AS call_variables, c.answered_by,
-            p.variables AS prospect_variables, p.name, c.to_phone AS phone
+            p.variables AS prospect_variables, p.name, c.to_phone AS phone, m.settings,
+            (SELECT count(*) FROM calls o WHERE o.prospect_id = c.prospect_id AND o.message_played) AS messages_left
         FROM calls c LEFT JOIN agents g ON g.id = c.agent_id LEFT JOIN prospects p ON p.id = c.prospect_id
+            LEFT JOIN campaigns m ON m.id = c.campaign_id
         WHERE c.id = :id"""
     row = await one(session, sql, {"id": call_id})
     return None if row is None else dict(row._mapping)  # pyright: ignore[reportPrivateUsage]

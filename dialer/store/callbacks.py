@@ -247,6 +247,12 @@ def _untouched(call: Row[Any], hang_up: str | None = None) -> Applied:
     return Applied(workspace_id=call.workspace_id, campaign_id=call.campaign_id, changed=False, hang_up=hang_up)
 
 
+async def note_message_left(session: AsyncSession, call_id: UUID) -> None:
+    """A machine has heard all of the message; after the end of the call that changes nothing any more."""
+    sql = "UPDATE calls SET message_played = true WHERE id = :id AND state <> 'ended'"
+    await session.execute(text(sql), {"id": call_id})
+
+
 def dedupe_key(event: CarrierEvent) -> str:
     """What makes a report the same report: kind, carrier id, sequence, status; for detection also its result."""
     who = event.answered_by if event.kind == "amd" else None

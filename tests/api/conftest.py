@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from api.operations.services import Services
 from dialer.domain.timing import Timing
 from dialer.settings import Settings
 from dialer.store.bootstrap import ensure_workspace
-from tests.api.apis import KEY, Api
+from tests.api.apis import CALLER, KEY, PERSON, Api
 
 PUBLIC_URL = "http://dialer.example"
 ACCOUNT_SID = "AC" + "5" * 32
@@ -102,3 +103,22 @@ async def api_with_temporal(settings: Settings, temporal_address: str) -> AsyncI
     client = await Client.connect(temporal_address, data_converter=pydantic_data_converter)
     async with services_over(settings, client) as services, _api(services, settings) as made:
         yield made
+
+
+@pytest.fixture
+async def call_id(api: Api) -> UUID:
+    """A call that was just dialed for a prospect of a running campaign."""
+    campaign = await api.campaign()
+    body = {"phone": PERSON, "name": "Ada", "variables": {"plan": "gold"}}
+    await api.post(f"/campaigns/{campaign['id']}/prospects", body)
+    await api.read("UPDATE campaigns SET status = 'running' RETURNING 1")
+    sql = """
+        INSERT INTO calls (workspace_id, campaign_id, agent_id, prospect_id, contact_id, state, carrier_account_id,
+            phone_number_id, from_phone, to_phone, claimed_at, dialed_at)
+        SELECT p.workspace_id, p.campaign_id, c.agent_id, p.id, p.contact_id, 'dialing', n.carrier_account_id, n.id,
+            n.phone, p.phone, dialer_now(), dialer_now()
+        FROM prospects p JOIN campaigns c ON c.id = p.campaign_id, phone_numbers n WHERE n.phone = :caller
+        RETURNING id"""
+    (row,) = await api.read(sql, caller=CALLER)
+    await api.read("UPDATE prospects SET state = 'in_call' RETURNING 1")
+    return row.id

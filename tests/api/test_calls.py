@@ -1,61 +1,13 @@
 """Calls and the carrier's callbacks."""
 
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
-import pytest
-from twilio.request_validator import RequestValidator
-
 from tests.api.apis import CALLER, PERSON, Api, fields_of
-from tests.api.conftest import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL
-
-SID = "CA" + "1" * 32
-
-
-@pytest.fixture
-async def call_id(api: Api) -> UUID:
-    """A call that was just dialed for a prospect of a running campaign."""
-    campaign = await api.campaign()
-    body = {"phone": PERSON, "name": "Ada", "variables": {"plan": "gold"}}
-    await api.post(f"/campaigns/{campaign['id']}/prospects", body)
-    await api.read("UPDATE campaigns SET status = 'running' RETURNING 1")
-    sql = """
-        INSERT INTO calls (workspace_id, campaign_id, agent_id, prospect_id, contact_id, state, carrier_account_id,
-            phone_number_id, from_phone, to_phone, claimed_at, dialed_at)
-        SELECT p.workspace_id, p.campaign_id, c.agent_id, p.id, p.contact_id, 'dialing', n.carrier_account_id, n.id,
-            n.phone, p.phone, dialer_now(), dialer_now()
-        FROM prospects p JOIN campaigns c ON c.id = p.campaign_id, phone_numbers n WHERE n.phone = :caller
-        RETURNING id"""
-    (row,) = await api.read(sql, caller=CALLER)
-    await api.read("UPDATE prospects SET state = 'in_call' RETURNING 1")
-    return row.id
-
-
-async def _callback(
-    api: Api,
-    kind: str,
-    call_id: object,
-    fields: Mapping[str, str],
-    *,
-    token: str = AUTH_TOKEN,
-    account: str = ACCOUNT_SID,
-    base: str = PUBLIC_URL,
-) -> Any:
-    path = f"/api/v1/carriers/twilio/{kind}?call_id={call_id}"
-    form = {"AccountSid": account, "CallSid": SID, **fields}
-    signature = RequestValidator(token).compute_signature(base + path, form)
-    headers = {
-        "X-Twilio-Signature": signature,
-        "Content-Type": "application/x-www-form-urlencoded",
-        "X-API-Key": "",
-    }
-    return await api.http.post(path, content=urlencode(form), headers=headers)
+from tests.api.callbacks import SID, callback
 
 
 async def _status(api: Api, call_id: object, status: str, sequence: int, **fields: str) -> None:
-    answer = await _callback(api, "status", call_id, {"CallStatus": status, "SequenceNumber": str(sequence), **fields})
+    answer = await callback(api, "status", call_id, {"CallStatus": status, "SequenceNumber": str(sequence), **fields})
     assert answer.status_code == 204, answer.text
 
 
@@ -91,15 +43,15 @@ async def test_a_replayed_callback_changes_nothing(api: Api, call_id: UUID):
 async def test_a_forged_callback_is_refused_and_changes_nothing(api: Api, call_id: UUID):
     fields = {"CallStatus": "busy", "SequenceNumber": "2"}
     answers = [
-        await _callback(api, "status", call_id, fields, token="another-token"),
-        await _callback(api, "status", call_id, fields, account="AC" + "6" * 32),
-        await _callback(api, "status", call_id, fields, base="https://elsewhere.example"),
-        await _callback(api, "status", uuid4(), fields),
-        await _callback(api, "status", "nonsense", fields),
-        await _callback(api, "status", "", fields),
-        await _callback(api, "amd", call_id, {"AnsweredBy": "human"}, token="x"),
-        await _callback(api, "recording", call_id, {}, token="x"),
-        await _callback(api, "voice", call_id, {}, token="x"),
+        await callback(api, "status", call_id, fields, token="another-token"),
+        await callback(api, "status", call_id, fields, account="AC" + "6" * 32),
+        await callback(api, "status", call_id, fields, base="https://elsewhere.example"),
+        await callback(api, "status", uuid4(), fields),
+        await callback(api, "status", "nonsense", fields),
+        await callback(api, "status", "", fields),
+        await callback(api, "amd", call_id, {"AnsweredBy": "human"}, token="x"),
+        await callback(api, "recording", call_id, {}, token="x"),
+        await callback(api, "voice", call_id, {}, token="x"),
         await api.http.post(f"/api/v1/carriers/twilio/status?call_id={call_id}", data=fields),
         await api.http.post("/api/v1/carriers/twilio/status"),
     ]
@@ -111,39 +63,39 @@ async def test_a_forged_callback_is_refused_and_changes_nothing(api: Api, call_i
 
 
 async def test_a_callback_that_cannot_be_read_or_is_too_large_is_refused(api: Api, call_id: UUID):
-    assert (await _callback(api, "status", call_id, {})).status_code == 400
-    assert (await _callback(api, "status", call_id, {"CallStatus": "asleep"})).status_code == 400
-    assert (await _callback(api, "status", call_id, {"CallStatus": "busy", "x": "y" * 70_000})).status_code == 413
-    answer = await _callback(api, "status", call_id, {f"f{n}": "" for n in range(500)})
+    assert (await callback(api, "status", call_id, {})).status_code == 400
+    assert (await callback(api, "status", call_id, {"CallStatus": "asleep"})).status_code == 400
+    assert (await callback(api, "status", call_id, {"CallStatus": "busy", "x": "y" * 70_000})).status_code == 413
+    answer = await callback(api, "status", call_id, {f"f{n}": "" for n in range(500)})
     assert answer.status_code == 400
     assert (await api.get(f"/calls/{call_id}"))["state"] == "dialing"
 
 
 async def test_the_doctor_may_ask_with_the_zero_id(api: Api):
     zero = UUID(int=0)
-    assert (await _callback(api, "status", zero, {"CallStatus": "completed"})).status_code == 204
-    assert (await _callback(api, "status", zero, {"CallStatus": "completed"}, token="x")).status_code == 403
-    assert (await _callback(api, "status", zero, {}, account="AC" + "6" * 32)).status_code == 403
-    assert (await _callback(api, "voice", zero, {})).status_code == 403
+    assert (await callback(api, "status", zero, {"CallStatus": "completed"})).status_code == 204
+    assert (await callback(api, "status", zero, {"CallStatus": "completed"}, token="x")).status_code == 403
+    assert (await callback(api, "status", zero, {}, account="AC" + "6" * 32)).status_code == 403
+    assert (await callback(api, "voice", zero, {})).status_code == 403
 
 
 async def test_an_answered_call_hears_its_agent_and_a_machine_hears_nothing(api: Api, call_id: UUID):
     fields = {"CallStatus": "in-progress", "AnsweredBy": "human"}
-    answer = await _callback(api, "voice", call_id, fields)
+    answer = await callback(api, "voice", call_id, fields)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/xml")
     assert "Hi Ada" in answer.text
     assert "<Gather" in answer.text
     call = await api.get(f"/calls/{call_id}")
     assert (call["state"], call["answered_by"]) == ("in_progress", "human")
-    machine = await _callback(api, "voice", call_id, {"CallStatus": "in-progress", "AnsweredBy": "machine_start"})
+    machine = await callback(api, "voice", call_id, {"CallStatus": "in-progress", "AnsweredBy": "machine_start"})
     assert "Hi Ada" not in machine.text
     assert "<Hangup" in machine.text
 
 
 async def test_a_recording_is_kept_with_its_call(api: Api, call_id: UUID):
     fields = {"RecordingSid": "RE" + "1" * 32, "RecordingStatus": "completed", "RecordingUrl": "https://x.example/r"}
-    assert (await _callback(api, "recording", call_id, fields)).status_code == 204
+    assert (await callback(api, "recording", call_id, fields)).status_code == 204
     assert (await api.get(f"/calls/{call_id}"))["recording_url"] == "https://x.example/r"
 
 

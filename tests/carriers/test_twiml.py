@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.carriers.twiml import Opening, answer, fill, hang_up
+from dialer.carriers.twiml import Opening, answer, fill, hang_up, leave_message, say_goodbye
 from dialer.domain.carrier_events import AnsweredBy
 
 NOTHING_BUT_HANG_UP = [("Response", None), ("Hangup", None)]
@@ -84,3 +84,26 @@ def test_no_braces_are_ever_spoken_and_the_document_is_always_xml(template: str,
     assert len(text) <= 4096
     document = answer(Opening(first_message=template), variables, answered_by=None)
     ElementTree.fromstring(document.encode())
+
+
+def test_a_machine_hears_its_message_and_the_carrier_comes_back_when_it_is_said():
+    document = leave_message(
+        "Hi {{name}}, we call again.",
+        {"name": "Ada"},
+        language="en-GB",
+        then="https://x.example/voice?call_id=1&stage=2",
+    )
+    assert verbs(document) == [
+        ("Response", None),
+        ("Say", "Hi Ada, we call again."),
+        ("Redirect", "https://x.example/voice?call_id=1&stage=2"),
+    ]
+    assert 'language="en-GB"' in document
+
+
+def test_a_message_without_words_is_not_left():
+    assert verbs(leave_message("{{name}}!", {}, language=None, then="https://x.example/")) == NOTHING_BUT_HANG_UP
+
+
+def test_goodbye_is_said_before_the_call_ends():
+    assert verbs(say_goodbye("Bye.", language=None)) == [("Response", None), ("Say", "Bye."), ("Hangup", None)]

@@ -29,7 +29,7 @@ def on_the_board() -> set[str]:
 def measured_worker(stack: Stack, tmp_path: Path) -> Iterator[str]:
     """One more worker of the stack, which serves its figures at the address given."""
     address = f"{HOST}:{free_port()}"
-    beside = psutil.Process(stack.pids("worker-1")[0]).environ()
+    beside = psutil.Process(stack.pids("worker")[0]).environ()
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "worker.py", "--role", "main"],
