@@ -19,7 +19,7 @@ from activities.wakeups import Wakeups
 from dialer.domain.call_results import moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.restores import Mark
-from dialer.domain.states import CampaignStatus, CompletedReason
+from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
 from dialer.domain.timing import Timing
 from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
@@ -178,7 +178,13 @@ class DispatchActivities:
             await start_scheduled(session, campaign.id)
             return Step(retry_s=0.0, now=now)
         if campaign.status in (CampaignStatus.PAUSED, CampaignStatus.SCHEDULED):
-            return Step(waiting=await what_now(session, campaign, rules, now, self._timing), now=now)
+            # After a restore nobody is given up before the carrier was asked who was called.
+            ends = campaign.status == CampaignStatus.PAUSED and campaign.paused_reason != PausedReason.DATABASE_RESTORED
+            ends_at = rules.end_at if ends else None
+            if ends_at is not None and now >= ends_at:
+                return await self._past_end(session, campaign, now)
+            waiting = await what_now(session, campaign, rules, now, self._timing)
+            return Step(waiting=waiting, ends_at=ends_at, now=now)
         return Step(finished=True, now=now)
 
     async def _between_runs(

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -225,6 +226,28 @@ async def test_a_scheduled_campaign_starts_at_its_time(database: Database, workf
     await leg(line, workflows, Timing(leg_s=0.4))
     assert (await campaign_row(line)).status == "running"
     assert len(workflows.calls) == PEOPLE
+
+
+async def test_a_paused_campaign_completes_at_its_end_unless_the_database_was_restored(
+    database: Database, workflows: Recorder
+) -> None:
+    end = in_hours(1)
+    line = await make_line(database, status="paused", settings=schedule(end_at=end))
+    await line.run("UPDATE campaigns SET paused_reason = 'user' WHERE id = :c")
+    ended = await leg(line, workflows)
+    assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "its end", moment(end))
+    past = {"end_at": in_hours(-1).isoformat()}
+    sql = (
+        "UPDATE campaigns SET settings = settings || jsonb_build_object('schedule', CAST(:past AS jsonb)) WHERE id = :c"
+    )
+    await line.run(sql, past=json.dumps(past))
+    await line.run("UPDATE campaigns SET paused_reason = 'database_restored' WHERE id = :c")
+    assert (await leg(line, workflows)).end is LegEnd.IDLE
+    await line.run("UPDATE campaigns SET paused_reason = 'user' WHERE id = :c")
+    assert (await leg(line, workflows, Timing(leg_s=5))).end is LegEnd.FINISHED
+    row = await campaign_row(line)
+    assert (row.status, row.completed_reason) == ("completed", "end_at")
+    assert await line.tally() == {"expired": PEOPLE}
 
 
 async def test_a_paused_campaign_waits_without_a_time(database: Database, workflows: Recorder) -> None:
