@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from dialer.cli import campaigns, exports, prospects, recover, stack_commands, verify
+from dialer.cli import campaigns, exports, prospects, recover, requeue, stack_commands, verify
 from dialer.client.api import ApiProblem, NoStack
 from dialer.terminal import errors
 
@@ -22,6 +22,8 @@ app.command("doctor")(stack_commands.doctor)
 app.command("verify")(verify.verify)
 app.command("export")(exports.export)
 app.command("recover")(recover.recover_calls)
+campaigns.app.command("requeue")(requeue.requeue)
+prospects.app.command("callback")(requeue.callback)
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(prospects.app, name="prospects")
 
