@@ -31,6 +31,8 @@ from activities.dispatch import DispatchActivities
 from activities.failures import QuietFailures
 from activities.imports import ImportActivities
 from activities.restoring import RestoreGuard
+from activities.runs import RunActivities
+from activities.schedule_repairs import ScheduleRepairs
 from activities.sweep import SweepActivities
 from activities.tracing import Traced
 from activities.wakeups import Wakeups
@@ -43,6 +45,8 @@ from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
 from workflows.options import BUILD, BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
 from workflows.prospect_import import ProspectImportWorkflow
+from workflows.scheduled_run import ScheduledRunWorkflow
+from workflows.schedules import CampaignSchedules
 from workflows.starts import WorkflowClient
 from workflows.sweep import SweepWorkflow
 
@@ -50,7 +54,7 @@ logger = logging.getLogger("dialer.worker")
 
 T = TypeVar("T")
 
-WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, SweepWorkflow)
+WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, ScheduledRunWorkflow, SweepWorkflow)
 ROLES = {
     "all": (CONTROL_QUEUE, DIAL_QUEUE, BULK_QUEUE),
     "main": (CONTROL_QUEUE, DIAL_QUEUE),
@@ -131,7 +135,9 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
     timing = parts.settings.timing
     dispatch = DispatchActivities(parts.database, parts.workflows, parts.wakeups, timing=timing)
     control = ControlActivities(parts.database)
-    sweep = SweepActivities(parts.database, parts.carriers, parts.workflows, timing=timing)
+    repairs = ScheduleRepairs(parts.database, CampaignSchedules(parts.client), parts.workflows)
+    sweep = SweepActivities(parts.database, parts.carriers, parts.workflows, timing=timing, schedules=repairs)
+    runs = RunActivities(parts.database, parts.workflows)
     restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
     settings: dict[str, Any] = {
         "workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions),
@@ -146,7 +152,13 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
         "interceptors": parts.interceptors(),
         **options,
     }
-    activities = [dispatch.dispatch, control.read_control_version, control.control_campaign, sweep.sweep]
+    activities = [
+        dispatch.dispatch,
+        control.read_control_version,
+        control.control_campaign,
+        runs.begin_run,
+        sweep.sweep,
+    ]
     return Worker(parts.client, task_queue=CONTROL_QUEUE, workflows=WORKFLOWS, activities=activities, **settings)
 
 

@@ -210,7 +210,7 @@ class DispatchActivities:
         return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
 
     async def _finish(self, workspace_id: UUID, campaign: Row[Any], rules: CampaignRules, step: Step) -> Step:
-        if rules.keep_open:
+        if rules.keep_open and rules.recurrence is None:
             return step
         async with self._database.transaction(workspace_id) as session:
             if rules.recurrence is not None and rules.recurrence.next_run(step.now) is not None:

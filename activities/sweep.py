@@ -19,6 +19,7 @@ from activities.looks import Looks
 from activities.ports import Carriers, Workflows
 from activities.reconciling import Reconciler
 from activities.restoring import RestoreGuard
+from activities.schedule_repairs import ScheduleRepairs
 from dialer.carriers.base import CallNotFound, CarrierError
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.restores import Mark
@@ -80,13 +81,21 @@ class SweepActivities:
     """On the ``control`` queue, one at a time for the whole installation."""
 
     def __init__(
-        self, database: Database, carriers: Carriers, workflows: Workflows, *, timing: Timing, watch: bool = True
+        self,
+        database: Database,
+        carriers: Carriers,
+        workflows: Workflows,
+        *,
+        timing: Timing,
+        watch: bool = True,
+        schedules: ScheduleRepairs | None = None,
     ) -> None:
         self._database = database
         self._carriers = carriers
         self._workflows = workflows
         self._timing = timing
         self._watch_on = watch
+        self._schedules = schedules
         self._guard = RestoreGuard(database, workflows)
         self._reconciler = Reconciler(database, carriers, timing=timing)
 
@@ -114,6 +123,8 @@ class SweepActivities:
             deferred = await self._defer_expired()
             orphans = await self._free_orphans()
             await self._restart_workflows()
+            if self._schedules is not None:
+                await self._schedules.repair()
             repaired = await self._check_tallies()
             await self._forget()
             reconciled += await self._watch_until(until, looks)

@@ -6,6 +6,7 @@ call that had passed its gate before has its answer from the carrier.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,8 @@ from api.operations.campaign_settings import agent_problem, never_opens, no_publ
 from api.operations.campaigns import find_campaign
 from api.operations.errors import Conflict, FieldError, Invalid
 from api.operations.prospect_variables import missing_of, reason_of
+from api.operations.recurrences import recurrence_problems
+from api.operations.schedules import mirror_schedule, recurs, requeue_for_launch
 from api.operations.services import Services
 from api.operations.waking import nudge, wake_campaign
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
@@ -40,6 +43,7 @@ async def launch_campaign(
     Raises NotFound; Conflict from running, paused or stopped; Invalid with the reasons why it cannot work, which
     include what the agent says and some people have no value for, unless that is to be ignored.
     """
+    await requeue_for_launch(services, actor, reference)
     async with services.database.transaction(actor.workspace_id) as session:
         row = await find_campaign(session, reference)
         if row["status"] in (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.STOPPED):
@@ -62,6 +66,8 @@ async def launch_campaign(
         log.warning(
             "campaign %s is launched and its workflow could not be started: %s", row["id"], type(error).__name__
         )
+    if recurs(row["settings"]):
+        await mirror_schedule(services, actor.workspace_id, row["id"])
     workflow_id = campaign_workflow_id(row["id"])
     return Launched(
         status=launched.status, workflow_id=workflow_id, trace_url=services.workflows.trace_url(workflow_id)
@@ -71,41 +77,49 @@ async def launch_campaign(
 async def pause_campaign(services: Services, actor: Actor, reference: str, given: LiveCalls) -> ControlOut:
     """Idempotent. ``undecided`` is set when some calls have no answer from the carrier in time."""
     async with services.database.transaction(actor.workspace_id) as session:
-        campaign_id = (await find_campaign(session, reference))["id"]
+        row = await find_campaign(session, reference)
+        campaign_id = row["id"]
         try:
             await control.pause(session, campaign_id, hang_up=given.calls == "hang_up")
         except control.StateConflict as error:
             raise _conflict(error.current_status) from None
-    return await _settled(services, actor, campaign_id)
+    return await _settled(services, actor, row)
 
 
 async def stop_campaign(services: Services, actor: Actor, reference: str, given: LiveCalls) -> ControlOut:
     """Final and idempotent. ``undecided`` as for pause."""
     async with services.database.transaction(actor.workspace_id) as session:
-        campaign_id = (await find_campaign(session, reference))["id"]
+        row = await find_campaign(session, reference)
+        campaign_id = row["id"]
         try:
             await control.stop(session, campaign_id, hang_up=given.calls == "hang_up")
         except control.StateConflict as error:
             raise _conflict(error.current_status) from None
-    return await _settled(services, actor, campaign_id)
+    return await _settled(services, actor, row)
 
 
 async def resume_campaign(services: Services, actor: Actor, reference: str) -> ControlOut:
     """Idempotent."""
     async with services.database.transaction(actor.workspace_id) as session:
-        campaign_id = (await find_campaign(session, reference))["id"]
+        row = await find_campaign(session, reference)
+        campaign_id = row["id"]
         try:
             resumed = await control.resume(session, campaign_id)
         except control.StateConflict as error:
             raise _conflict(error.current_status) from None
         live = await control.count_live(session, campaign_id)
     await wake_campaign(services, actor.workspace_id, campaign_id, always=True)
+    if recurs(row["settings"]):
+        await mirror_schedule(services, actor.workspace_id, campaign_id)
     return ControlOut(status=resumed.status, calls_in_flight=live)
 
 
-async def _settled(services: Services, actor: Actor, campaign_id: Any) -> ControlOut:
+async def _settled(services: Services, actor: Actor, row: Mapping[str, Any]) -> ControlOut:
     """Wait until every call that had passed its gate is decided, no longer than that can take."""
+    campaign_id = row["id"]
     await wake_campaign(services, actor.workspace_id, campaign_id, always=True)
+    if recurs(row["settings"]):
+        await mirror_schedule(services, actor.workspace_id, campaign_id)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + services.settings.timing.undecided_s
     while True:
@@ -129,9 +143,10 @@ async def _reasons_against(services: Services, session: AsyncSession, row: dict[
         reasons.append(_reason("caller_numbers", "no_caller_number", "The campaign has no caller number"))
     if rules.end_at is not None and rules.end_at <= now:
         reasons.append(_reason("schedule.end_at", "in_the_past", "end_at has passed"))
+    reasons += recurrence_problems(row["settings"], now)
     zone_sets = await campaign_rows.lane_zone_sets(session, row["id"])
     importing = await campaign_rows.running_imports(session, row["id"])
-    if not zone_sets and not rules.keep_open and not importing:
+    if not zone_sets and not rules.keep_open and not importing and rules.recurrence is None:
         reasons.append(_reason("prospects", "no_prospects", "The campaign has nobody to call"))
     zones = [None] if rules.hours.zone != PROSPECT_ZONE else [ZoneSet.parse(key) for key in zone_sets if key]
     if zones and not importing and not any(opens(rules, each, now, timing) for each in zones):

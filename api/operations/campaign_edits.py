@@ -26,6 +26,8 @@ from api.operations.campaign_settings import (
 from api.operations.campaigns import LIVE_STATUSES, campaign_out, find_campaign, slug_taken
 from api.operations.edit_effects import Edit, effects_of
 from api.operations.errors import Conflict, FieldError, Invalid
+from api.operations.recurrences import removal_problems
+from api.operations.schedules import mirror_schedule, recurs
 from api.operations.services import Services
 from api.operations.validation import merged, validated
 from api.operations.waking import wake_campaign
@@ -92,6 +94,8 @@ async def edit_campaign(
     version = after["settings_version"]
     if version != row["settings_version"] and row["status"] in LIVE_STATUSES:
         await wake_campaign(services, actor.workspace_id, campaign_id, always=True)
+    if recurs(row["settings"]) or recurs(after["settings"]):
+        await mirror_schedule(services, actor.workspace_id, campaign_id)
     if version != row["settings_version"] and row["status"] == CampaignStatus.RUNNING:
         await _in_force(services, actor, campaign_id, version)
     return CampaignChanged(**campaign_out(services, after).model_dump(), effects=effects)
@@ -162,12 +166,12 @@ async def _problems(
     problems: list[FieldError] = []
     if "agent_id" in wish.given and (problem := await agent_problem(session, wanted.agent_id)):
         problems.append(problem)
-    if not {"schedule", "calling_hours"} & set(wish.given):
+    if not {"schedule", "calling_hours", "keep_open"} & set(wish.given):
         return problems
     mistimed = schedule_problems(settings, services.now(), services.settings.timing)
     if not mistimed and row["status"] in LIVE_STATUSES:
         mistimed = [] if await _somebody_left(services, session, row["id"], settings) else [never_opens()]
-    return [*problems, *mistimed]
+    return [*problems, *mistimed, *removal_problems(row, settings)]
 
 
 def _wrong(field: str, code: str, message: str) -> FieldError:

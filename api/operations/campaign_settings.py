@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.operations.errors import FieldError, Invalid
+from api.operations.recurrences import recurrence_problems
 from api.schemas.campaigns import CampaignIn, CampaignRulesIn
 from dialer.domain.calling_hours import PROSPECT_ZONE, CallingHours
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
@@ -80,6 +81,8 @@ async def agent_problem(session: AsyncSession, agent_id: UUID) -> FieldError | N
 
 def schedule_problems(settings: Mapping[str, Any], now: datetime, timing: Timing) -> list[FieldError]:
     """What is wrong with the time that a campaign has, whoever is called."""
+    if problems := recurrence_problems(settings, now):
+        return problems
     rules = rules_from_json(settings)
     if rules.end_at is not None and rules.end_at <= now:
         return [FieldError(field="schedule.end_at", code="in_the_past", message="end_at has passed")]

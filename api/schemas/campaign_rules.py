@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.base import Document, Moment
+from api.schemas.recurrence import Recurrence
 from dialer.domain import campaign_rules as rules
 from dialer.domain.calling_hours import (
     DAYS,
@@ -79,14 +80,7 @@ class Schedule(Document):
     start_at: Moment | None = Field(default=None, description="Launched before it, the campaign is scheduled.")
     end_at: Moment | None = Field(default=None, description="From then on nobody is called.")
     time_zone: Zone | None = Field(default=None, examples=["Europe/Rome"])
-    recurrence: None = Field(default=None, description="Not available yet: null.")
-
-    @field_validator("recurrence", mode="before")
-    @classmethod
-    def _not_yet(cls, value: Value) -> Value:
-        if value is not None:
-            raise _refuse("not_available", "Recurring campaigns are not available yet; leave this null")
-        return value
+    recurrence: Recurrence | None = Field(default=None, description="The campaign runs again and again.")
 
     @model_validator(mode="after")
     def _in_order(self) -> "Schedule":

@@ -2,8 +2,11 @@
 
 Wall clocks decide, so that 09:00 stays 09:00 when the clocks change. A time that a clock skips is the moment that it
 would have been without the change (02:30 becomes 03:30), and a time that it shows twice is the first of the two: each
-fires once. Schedulers differ here, also between hours of one day, so that a Schedule is told those moments one by one
-(``changed_moments``) and the second of two is refused when it comes (``is_repeated``).
+fires once.
+
+Schedulers differ here, and some are confused: Temporal's fires twice, an hour late or not at all on some of those days.
+So a Schedule is told the runs of such a day one by one (``moments_of_change``), and whatever else it fires on that day
+is refused when it comes (``is_stray``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice, pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dialer.domain.calling_hours import DAYS, clock_of, parse_clock
 from dialer.domain.cron import CRON_DAYS, BadCron, Calendar, parse_cron
@@ -85,22 +89,21 @@ class Recurrence:
             found.append(at)
         return found
 
-    def is_repeated(self, at: datetime) -> bool:
-        """True for the second of two moments at which the clock shows the time of one run."""
-        local = at.astimezone(clock_of(self.zone))
-        first = local.replace(fold=0).astimezone(UTC)
-        return local.fold == 1 and first < at and first in self.next_runs(first - timedelta(microseconds=1), 1)
+    def is_stray(self, at: datetime) -> bool:
+        """True for a moment at which only a scheduler that a change of the clock confuses would fire.
 
-    def changed_moments(self, year: int) -> frozenset[datetime]:
-        """Runs of this and the next year whose local time is skipped or shown twice."""
-        zone, found = clock_of(self.zone), set[datetime]()
-        for wall in self._walls(date(year, 1, 1)):
-            if wall.year > year + 1:
-                break
-            local = wall.replace(tzinfo=zone)
-            # Both readings of an ordinary time are the same moment.
-            if local.utcoffset() != local.replace(fold=1).utcoffset():
-                found.add(local.astimezone(UTC))
+        Other moments that are no runs are somebody's wish: on any day, and on this one to the second.
+        """
+        local = at.astimezone(clock_of(self.zone))
+        if at.second or at.microsecond or not list(_days_of_change(clock_of(self.zone), local.date(), local.date())):
+            return False
+        return self.next_run(at - timedelta(microseconds=1)) != at
+
+    def moments_of_change(self, year: int) -> frozenset[datetime]:
+        """Runs of this and the next year that lie on a day on which the clock is changed."""
+        zone = clock_of(self.zone)
+        days = _days_of_change(zone, date(year, 1, 1), date(year + 1, 12, 31))
+        found = (wall.replace(tzinfo=zone).astimezone(UTC) for day in days for wall in self._walls_on(day))
         return frozenset(at for at in found if self._is_inside(at))
 
     def problem(self, now: datetime) -> Problem | None:
@@ -118,12 +121,27 @@ class Recurrence:
         return (self.start_at is None or at >= self.start_at) and (self.end_at is None or at < self.end_at)
 
     def _walls(self, first: date) -> Iterator[datetime]:
-        """What the clock is to show at each run, from a day on; two calendars at one time are one run."""
+        """What the clock is to show at each run, from a day on."""
         for offset in range(_HORIZON_DAYS):
-            day = first + timedelta(days=offset)
-            times = {time for calendar in self.calendars if calendar.has(day) for time in calendar.times()}
-            for hour, minute in sorted(times):
-                yield datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 - a wall clock has no zone
+            yield from self._walls_on(first + timedelta(days=offset))
+
+    def _walls_on(self, day: date) -> Iterator[datetime]:
+        """Two calendars at one time are one run."""
+        times = {time for calendar in self.calendars if calendar.has(day) for time in calendar.times()}
+        for hour, minute in sorted(times):
+            yield datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 - a wall clock has no zone
+
+
+def _days_of_change(zone: ZoneInfo, first: date, last: date) -> Iterator[date]:
+    """Days that end with another offset from UTC than they began with."""
+    day = first
+    while day <= last:
+        begin = datetime(day.year, day.month, day.day, tzinfo=zone)
+        following = day + timedelta(days=1)
+        end = datetime(following.year, following.month, following.day, tzinfo=zone, fold=1)
+        if begin.utcoffset() != end.utcoffset():
+            yield day
+        day = following
 
 
 def recurrence_from_json(schedule: Mapping[str, Any]) -> Recurrence | None:

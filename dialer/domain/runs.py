@@ -35,7 +35,7 @@ class RunReason(StrEnum):
     PAUSED = "paused"
     NOT_SCHEDULED = "not_scheduled"
     CAUGHT_UP = "caught_up"
-    CLOCK_SET_BACK = "clock_set_back"
+    CLOCK_CHANGED = "clock_changed"
     TOO_LATE = "too_late"
     TOO_EARLY = "too_early"
 
@@ -63,8 +63,8 @@ def judge_run(
         return _skipped(RunReason.NOT_SCHEDULED)
     if due_at > now + SLACK:
         return _skipped(RunReason.TOO_EARLY)
-    if recurrence.is_repeated(due_at):
-        return _skipped(RunReason.CLOCK_SET_BACK)
+    if recurrence.is_stray(due_at):
+        return _skipped(RunReason.CLOCK_CHANGED)
     if status is CampaignStatus.PAUSED:
         return _skipped(RunReason.PAUSED)
     if status is CampaignStatus.RUNNING:

@@ -27,6 +27,7 @@ POST /api/v1/campaigns/{}/resume /api/v1/campaigns/{}/stop /api/v1/campaigns/{}/
 POST /api/v1/campaigns/{}/resume /api/v1/campaigns/{}/stop
 GET /api/v1/campaigns/{}/versions /api/v1/campaigns/{}/versions/{}
 POST /api/v1/campaigns/{}/versions/{}/restore
+GET /api/v1/campaigns/{}/schedule
 GET /api/v1/campaigns/{}/status /api/v1/campaigns/{}/stats /api/v1/campaigns/{}/results
 POST /api/v1/campaigns/{}/prospects:upload /api/v1/campaigns/{}/prospects:upsert
 GET,POST /api/v1/campaigns/{}/prospects

@@ -48,20 +48,22 @@ def test_a_time_that_the_clock_skips_fires_once_as_much_later() -> None:
 def test_a_time_that_the_clock_shows_twice_fires_the_first_time() -> None:
     night = recurring("30 1 * * *", zone=NEW_YORK)
     assert night.next_runs(utc(2027, 11, 7), 2) == [utc(2027, 11, 7, 5, 30), utc(2027, 11, 8, 6, 30)]
-    assert night.is_repeated(utc(2027, 11, 7, 6, 30))
-    assert not night.is_repeated(utc(2027, 11, 7, 5, 30))
-    assert not night.is_repeated(utc(2027, 11, 7, 6, 31))
 
 
-def test_times_around_a_change_are_told_one_by_one() -> None:
-    assert recurring("0 9 * * *", zone=NEW_YORK).changed_moments(2027) == frozenset()
-    assert recurring("30 2 * * *", zone=NEW_YORK).changed_moments(2027) == {
-        utc(2027, 3, 14, 7, 30),
-        utc(2028, 3, 12, 7, 30),
-    }
-    assert recurring("30 1 * * *", zone=NEW_YORK, end_at="2028-01-01T00:00:00Z").changed_moments(2027) == {
-        utc(2027, 11, 7, 5, 30)
-    }
+def test_what_else_fires_on_a_day_on_which_the_clock_changes_is_stray() -> None:
+    night = recurring("30 1 * * *", zone=NEW_YORK)
+    assert night.is_stray(utc(2027, 11, 7, 6, 30))
+    assert not night.is_stray(utc(2027, 11, 7, 5, 30))
+    assert not night.is_stray(utc(2027, 11, 8, 6, 31))
+    assert not night.is_stray(utc(2027, 11, 7, 6, 30) + timedelta(seconds=17))
+
+
+def test_the_runs_of_a_day_on_which_the_clock_changes_are_told_one_by_one() -> None:
+    assert recurring("0 9 * * *", zone="Asia/Kolkata").moments_of_change(2027) == frozenset()
+    assert recurring("0 9 * * mon", zone=NEW_YORK).moments_of_change(2027) == frozenset()
+    spring, autumn = utc(2027, 3, 14, 7, 30), utc(2027, 11, 7, 7, 30)
+    found = recurring("30 2 * * *", zone=NEW_YORK, end_at="2028-01-01T00:00:00Z").moments_of_change(2027)
+    assert found == {spring, autumn}
 
 
 def test_a_clock_that_moves_by_half_an_hour_is_followed() -> None:

@@ -1,0 +1,20 @@
+"""``/campaigns/{campaign}/schedule``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from api.deps import AuthenticatedRoute, ServicesDep, scope
+from api.operations import schedules
+from api.problems import responses
+from api.schemas.recurrence import ScheduleOut
+from dialer.domain.actors import Actor
+
+router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
+Reader = Annotated[Actor, scope("campaigns:read")]
+
+
+@router.get("/schedule", summary="Coming runs, and what became of the past ones", responses=responses(404))
+async def read_schedule(services: ServicesDep, actor: Reader, campaign: str) -> ScheduleOut:
+    """``coming`` is by the campaign's clock and in UTC; ``runs`` are the newest first, with why one did not start."""
+    return await schedules.read_schedule(services, actor, campaign)
