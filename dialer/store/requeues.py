@@ -199,7 +199,7 @@ async def _take(session: AsyncSession, campaign: Row[Any], requeue: Row[Any], st
         WITH batch AS (
             SELECT p.id, {_WHY} AS why FROM prospects p
             WHERE p.campaign_id = :campaign AND p.state = :state AND {_MATCH}
-                AND (CAST(:after AS uuid) IS NULL OR p.id > :after)
+                AND p.id > CAST(:after AS uuid)
             ORDER BY p.id LIMIT :batch FOR NO KEY UPDATE OF p
         ), done AS (
             UPDATE prospects p SET state = 'ready', held_reason = NULL, attempts_base = p.attempts,
@@ -218,7 +218,7 @@ async def _take(session: AsyncSession, campaign: Row[Any], requeue: Row[Any], st
         "campaign": campaign.id,
         "fixed": _fixed_zone(campaign),
         "state": state,
-        "after": requeue.after_id,
+        "after": requeue.after_id or UUID(int=0),
         "batch": BATCH,
         "attempts": requeue.attempts,
         "requeue": requeue.id,
