@@ -25,16 +25,17 @@ def coming_runs(campaign: Campaign, past: Past = 0, home: HomeOption = DEFAULT_H
     state = answer["status"] if answer["paused_reason"] is None else f"{answer['status']} ({answer['paused_reason']})"
     console.print(f"{state}, in {zone}", markup=False)
     if answer["coming"]:
-        console.print(_table(zone, [[_clock(run["local_time"]), _utc(run["due_at"])] for run in answer["coming"]]))
+        lines = [[_clock(run["local_time"]), _utc(run["due_at"])] for run in answer["coming"]]
+        console.print(_table([zone, "UTC"], lines))
     else:
         console.print("No run lies ahead.")
     if past and answer["runs"]:
         console.print(_past(zone, answer["runs"][:past]))
 
 
-def _table(zone: str, lines: list[list[str]], *more: str) -> Table:
+def _table(names: list[str], lines: list[list[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in (zone, "UTC", *more):
+    for name in names:
         table.add_column(name, no_wrap=True)
     for line in lines:
         table.add_row(*line)
@@ -45,15 +46,13 @@ def _past(zone: str, runs: list[dict[str, Any]]) -> Table:
     lines = [
         [
             _clock(run["local_time"]),
-            _utc(run["due_at"]),
-            run["outcome"],
-            run["reason"] or "-",
+            run["outcome"] if run["reason"] is None else f"{run['outcome']} ({run['reason']})",
             "-" if run["calls"] is None else str(run["calls"]),
             "-" if run["reached"] is None else str(run["reached"]),
         ]
         for run in runs
     ]
-    return _table(zone, lines, "outcome", "reason", "calls", "reached")
+    return _table([zone, "outcome", "calls", "reached"], lines)
 
 
 def _clock(local_time: str) -> str:
