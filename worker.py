@@ -25,6 +25,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.batches import BatchActivities
 from activities.control import ControlActivities
 from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
@@ -41,6 +42,7 @@ from dialer.sealing import Seal
 from dialer.settings import Settings, temporal_connection
 from dialer.store.database import Database
 from dialer.tracing import Tracing
+from workflows.batch import BatchWorkflow
 from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
 from workflows.options import BUILD, BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
@@ -54,7 +56,10 @@ logger = logging.getLogger("dialer.worker")
 
 T = TypeVar("T")
 
-WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, ScheduledRunWorkflow, SweepWorkflow)
+WORKFLOWS = (
+    *(CampaignWorkflow, CallWorkflow, ProspectImportWorkflow),
+    *(BatchWorkflow, ScheduledRunWorkflow, SweepWorkflow),
+)
 ROLES = {
     "all": (CONTROL_QUEUE, DIAL_QUEUE, BULK_QUEUE),
     "main": (CONTROL_QUEUE, DIAL_QUEUE),
@@ -138,6 +143,7 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
     repairs = ScheduleRepairs(parts.database, CampaignSchedules(parts.client), parts.workflows)
     sweep = SweepActivities(parts.database, parts.carriers, parts.workflows, timing=timing, schedules=repairs)
     runs = RunActivities(parts.database, parts.workflows)
+    batches = BatchActivities(parts.database, parts.workflows, timing=timing, callback_url=parts.settings.callback_url)
     restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
     settings: dict[str, Any] = {
         "workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions),
@@ -152,12 +158,13 @@ def control_worker(parts: Parts, **options: Any) -> Worker:
         "interceptors": parts.interceptors(),
         **options,
     }
-    activities = [
+    activities: list[Any] = [
         dispatch.dispatch,
         control.read_control_version,
         control.control_campaign,
         runs.begin_run,
         sweep.sweep,
+        *(batches.read_batch, batches.launch_batch, batches.control_batch),
     ]
     return Worker(parts.client, task_queue=CONTROL_QUEUE, workflows=WORKFLOWS, activities=activities, **settings)
 

@@ -36,6 +36,18 @@ class Workflows(Protocol):
         """Start ``import-{id}``, or leave the open one alone."""
         ...
 
+    async def start_batch(self, workspace_id: UUID, batch_id: UUID, campaign_id: UUID, name: str) -> None:
+        """Start ``batch-{id}``, or leave the open one alone."""
+        ...
+
+    async def nudge_batch(self, batch_id: UUID) -> None:
+        """Tell a batch that waits to look at its rows again."""
+        ...
+
+    async def cancel_import(self, import_id: UUID) -> None:
+        """Tell a running import that it is cancelled."""
+        ...
+
     async def nudge_campaign(self, campaign_id: UUID) -> None:
         """Tell an idle campaign that something has changed."""
         ...

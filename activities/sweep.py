@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.batches import restart_batches
 from activities.heartbeats import heartbeats
 from activities.looks import Looks
 from activities.ports import Carriers, Workflows
@@ -125,6 +126,7 @@ class SweepActivities:
             await self._restart_workflows()
             if self._schedules is not None:
                 await self._schedules.repair()
+            await restart_batches(self._database, self._workflows)
             repaired = await self._check_tallies()
             await self._forget()
             reconciled += await self._watch_until(until, looks)

@@ -27,6 +27,7 @@ from api.rates import Rates
 from api.routes import (
     accounts,
     agents,
+    batches,
     calls,
     campaign_control,
     campaign_figures,
@@ -93,6 +94,8 @@ def create_app(services: Services, tracing: Tracing | None = None) -> FastAPI:
         campaign_figures.router,
         campaign_figures.public,
         streams.router,
+        batches.streams,
+        batches.router,
         imports.streams,
         imports.router,
         upload_sessions.streams,

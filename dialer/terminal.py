@@ -1,7 +1,7 @@
 """The terminal: results go to standard output, everything else to standard error."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -28,9 +28,14 @@ def narrator(console: Console) -> Callable[[str], None]:
     return say
 
 
-@contextmanager
-def two_bars(console: Console) -> Generator[Tell]:
+def two_bars(console: Console) -> AbstractContextManager[Tell]:
     """A bar for the upload and one for the import."""
+    return bars(console, "uploading", "importing")
+
+
+@contextmanager
+def bars(console: Console, *names: str) -> Generator[Tell]:
+    """A bar for each of these, which begins to run when it is first told of."""
     with Progress(
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -38,11 +43,11 @@ def two_bars(console: Console) -> Generator[Tell]:
         TimeElapsedColumn(),
         console=console,
     ) as progress:
-        bars = {name: progress.add_task(name, total=1.0, start=False) for name in ("uploading", "importing")}
+        known = {name: progress.add_task(name, total=1.0, start=False) for name in names}
 
         def tell(name: str, done: float) -> None:
-            progress.start_task(bars[name])
-            progress.update(bars[name], completed=done)
+            progress.start_task(known[name])
+            progress.update(known[name], completed=done)
 
         yield tell
 

@@ -56,6 +56,11 @@ CONTROL_CAMPAIGN = ActivityOptions(
     task_queue=CONTROL_QUEUE, start_to_close_timeout=timedelta(seconds=20), retry_policy=UNTIL_DONE
 )
 
+#: Looks at a batch's rows, or changes them; a launch counts what a million people lack.
+CONTROL_BATCH = ActivityOptions(
+    task_queue=CONTROL_QUEUE, start_to_close_timeout=timedelta(seconds=60), retry_policy=UNTIL_DONE
+)
+
 #: One sweep repairs, and then watches until the next one is due.
 SWEEP = ActivityOptions(
     task_queue=CONTROL_QUEUE,

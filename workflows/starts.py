@@ -31,6 +31,7 @@ from activities.ports import CallToStart
 from activities.sweep import Swept
 from dialer.domain.call_results import CallEnded
 from dialer.domain.restores import Mark
+from workflows.batch import BatchInput, BatchWorkflow
 from workflows.call import CallInput, CallWorkflow
 from workflows.campaign import CampaignInput, CampaignWorkflow
 from workflows.options import CONTROL_QUEUE
@@ -101,6 +102,24 @@ class WorkflowClient:
             search_attributes=_attributes(workspace_id, campaign_id),
         )
 
+    async def start_batch(self, workspace_id: UUID, batch_id: UUID, campaign_id: UUID, name: str) -> None:
+        """Start ``batch-{id}``, also anew for one whose import is retried; its children get the same attributes."""
+        await self.client.start_workflow(
+            BatchWorkflow.run,
+            BatchInput(workspace_id=str(workspace_id), batch_id=str(batch_id)),
+            id=batch_workflow_id(batch_id),
+            task_queue=CONTROL_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=name,
+            static_details=self._details(f"batches/{batch_id}"),
+            search_attributes=_attributes(workspace_id, campaign_id),
+        )
+
+    async def nudge_batch(self, batch_id: UUID) -> None:
+        """Tell a batch that waits to look at its rows again."""
+        await self._signal(batch_workflow_id(batch_id), "reschedule")
+
     async def nudge_campaign(self, campaign_id: UUID) -> None:
         """Tell an idle campaign that something has changed."""
         await self._signal(campaign_workflow_id(campaign_id), "nudge")
@@ -161,15 +180,15 @@ class WorkflowClient:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=call.summary,
-                static_details=self._details(call.call_id),
+                static_details=self._details(f"calls/{call.call_id}"),
                 search_attributes=pairs,
             )
         except WorkflowAlreadyStartedError:
             return
 
-    def _details(self, call_id: UUID) -> str | None:
+    def _details(self, path: str) -> str | None:
         base = self._public_url
-        return None if base is None else f"[In the API]({base}/api/v1/calls/{call_id})"
+        return None if base is None else f"[In the API]({base}/api/v1/{path})"
 
     async def _signal(self, workflow_id: str, name: str, *args: object) -> None:
         try:
@@ -190,6 +209,10 @@ def campaign_workflow_id(campaign_id: UUID) -> str:
 
 def call_workflow_id(call_id: UUID) -> str:
     return f"call-{call_id}"
+
+
+def batch_workflow_id(batch_id: UUID) -> str:
+    return f"batch-{batch_id}"
 
 
 def import_workflow_id(import_id: UUID) -> str:

@@ -54,6 +54,7 @@ def chosen_calls(filters: CallFilters) -> pages.Conditions:
     return pages.where(
         {
             "campaign": ("t.campaign_id = :campaign", filters.campaign_id),
+            "batch": ("t.campaign_id = (SELECT id FROM campaigns WHERE batch_id = :batch)", filters.batch_id),
             "prospect": ("t.prospect_id = :prospect", filters.prospect_id),
             "agent": ("t.agent_id = :agent", filters.agent_id),
             "disposition": ("t.disposition = :disposition", filters.disposition),

@@ -9,24 +9,20 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
-from api.operations.campaign_settings import agent_problem, never_opens, no_public_url, opens
 from api.operations.campaigns import find_campaign
-from api.operations.errors import Conflict, FieldError, Invalid
-from api.operations.prospect_variables import missing_of, reason_of
+from api.operations.errors import Conflict, Invalid
+from api.operations.prospect_variables import missing_of
 from api.operations.recurrences import recurrence_problems
 from api.operations.schedules import mirror_schedule, recurs, requeue_for_launch
 from api.operations.services import Services
 from api.operations.waking import nudge, wake_campaign
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
 from dialer.domain.actors import Actor
-from dialer.domain.calling_hours import PROSPECT_ZONE
-from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.states import CampaignStatus
-from dialer.domain.zones import ZoneSet
-from dialer.store import campaign_rows, control
+from dialer.store import control
+from dialer.store.launch_checks import missing_variable, reasons_against
 from workflows.starts import campaign_workflow_id
 
 #: Between two looks for calls whose fate is not known.
@@ -48,9 +44,16 @@ async def launch_campaign(
         row = await find_campaign(session, reference)
         if row["status"] in (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.STOPPED):
             raise _conflict(row["status"])
-        reasons = await _reasons_against(services, session, row)
+        reasons = await reasons_against(
+            session,
+            row,
+            now=services.now(),
+            timing=services.settings.timing,
+            callback_url=services.settings.callback_url,
+        )
+        reasons += recurrence_problems(row["settings"], services.now())
         lacking = [] if ignore_missing_variables else await missing_of(session, row)
-        reasons += [reason_of(each) for each in lacking]
+        reasons += [missing_variable(each.name, each.people, at_least=each.at_least) for each in lacking]
         if reasons:
             extra = {"missing_variables": [each.model_dump() for each in lacking]} if lacking else {}
             raise Invalid(reasons, code="cannot_launch", extra=extra)
@@ -132,32 +135,6 @@ async def _settled(services: Services, actor: Actor, row: Mapping[str, Any]) -> 
                     await control.mark_settled(session, campaign_id)
                 return ControlOut(status=row["status"], calls_in_flight=live, undecided=undecided or None)
         await asyncio.sleep(_LOOK_S)
-
-
-async def _reasons_against(services: Services, session: AsyncSession, row: dict[str, Any]) -> list[FieldError]:
-    rules = rules_from_json(row["settings"])
-    now, timing = services.now(), services.settings.timing
-    problem = await agent_problem(session, row["agent_id"])
-    reasons = [] if problem is None else [problem]
-    if not row["caller_numbers"]:
-        reasons.append(_reason("caller_numbers", "no_caller_number", "The campaign has no caller number"))
-    if rules.end_at is not None and rules.end_at <= now:
-        reasons.append(_reason("schedule.end_at", "in_the_past", "end_at has passed"))
-    reasons += recurrence_problems(row["settings"], now)
-    zone_sets = await campaign_rows.lane_zone_sets(session, row["id"])
-    importing = await campaign_rows.running_imports(session, row["id"])
-    if not zone_sets and not rules.keep_open and not importing and rules.recurrence is None:
-        reasons.append(_reason("prospects", "no_prospects", "The campaign has nobody to call"))
-    zones = [None] if rules.hours.zone != PROSPECT_ZONE else [ZoneSet.parse(key) for key in zone_sets if key]
-    if zones and not importing and not any(opens(rules, each, now, timing) for each in zones):
-        reasons.append(never_opens())
-    if services.settings.callback_url is None:
-        reasons.append(no_public_url())
-    return reasons
-
-
-def _reason(field: str, code: str, message: str) -> FieldError:
-    return FieldError(field=field, code=code, message=message)
 
 
 def _conflict(status: str) -> Conflict:

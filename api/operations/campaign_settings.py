@@ -1,7 +1,7 @@
 """From what a client sends to what is stored, and what cannot be known from the document alone."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.operations.errors import FieldError, Invalid
 from api.operations.recurrences import recurrence_problems
-from api.schemas.campaigns import CampaignIn, CampaignRulesIn
-from dialer.domain.calling_hours import PROSPECT_ZONE, CallingHours
-from dialer.domain.campaign_rules import CampaignRules, rules_from_json
+from api.schemas.campaigns import CampaignRulesIn
+from dialer.domain.calling_hours import PROSPECT_ZONE
+from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet
 from dialer.store import catalog
-from dialer.store.tables import Agent
+from dialer.store.launch_checks import agent_problem as agent_problem
+from dialer.store.launch_checks import never_opens, opens
+from dialer.store.launch_checks import no_public_url as no_public_url
+from dialer.store.launch_checks import opens_for_some as opens_for_some
 
 SETTINGS = frozenset(CampaignRulesIn.model_fields)
 #: Fields of a campaign that decide nothing about calls and make no new version.
@@ -24,7 +27,7 @@ _UNVERSIONED = frozenset({"slug", "metadata"})
 _EVERYWHERE = tuple(ZoneSet((f"Etc/GMT{-hours:+d}",)) for hours in range(-12, 15))
 
 
-def settings_of(given: CampaignIn) -> dict[str, Any]:
+def settings_of(given: CampaignRulesIn) -> dict[str, Any]:
     """What is stored of a campaign's rules: complete and in one spelling."""
     return given.model_dump(mode="json", include=set(SETTINGS))
 
@@ -69,16 +72,6 @@ async def checked_numbers(session: AsyncSession, phones: Sequence[str]) -> list[
     return numbers
 
 
-async def agent_problem(session: AsyncSession, agent_id: UUID) -> FieldError | None:
-    """Why this agent cannot be used, or None."""
-    agent = await catalog.read(session, Agent, agent_id)
-    if agent is None or agent["archived_at"] is not None:
-        return FieldError(field="agent_id", code="unknown_agent", message="There is no such agent")
-    if not agent["active"]:
-        return FieldError(field="agent_id", code="agent_inactive", message="The agent is not active")
-    return None
-
-
 def schedule_problems(settings: Mapping[str, Any], now: datetime, timing: Timing) -> list[FieldError]:
     """What is wrong with the time that a campaign has, whoever is called."""
     if problems := recurrence_problems(settings, now):
@@ -92,34 +85,3 @@ def schedule_problems(settings: Mapping[str, Any], now: datetime, timing: Timing
     if rules.hours.zone != PROSPECT_ZONE and not opens(rules, None, now, timing):
         return [never_opens()]
     return []
-
-
-def never_opens() -> FieldError:
-    return FieldError(
-        field="calling_hours.windows",
-        code="never_opens",
-        message="No calling window opens between start_at and end_at, or within 14 days",
-    )
-
-
-def opens(rules: CampaignRules, zones: ZoneSet | None, now: datetime, timing: Timing) -> bool:
-    """True when somebody in these zones may be called before ``end_at``."""
-    hours: CallingHours = rules.hours
-    begin = max(now, rules.start_at or now).astimezone(UTC)
-    opening = hours.next_open(begin, timedelta(seconds=timing.window_margin_s), zones)
-    return opening is not None and (rules.end_at is None or opening < rules.end_at)
-
-
-def opens_for_some(rules: CampaignRules, zone_sets: Sequence[str], now: datetime, timing: Timing) -> bool:
-    """True when at least one of these zone sets (as texts, empty where none is known) may be called before the end."""
-    zones = [None] if rules.hours.zone != PROSPECT_ZONE else [ZoneSet.parse(key) for key in zone_sets if key]
-    return any(opens(rules, each, now, timing) for each in zones)
-
-
-def no_public_url() -> FieldError:
-    """Nobody would tell us how a call ends."""
-    return FieldError(
-        field="public_url",
-        code="no_public_url",
-        message="The carrier must reach this installation: set DIALER_PUBLIC_URL to a public https:// address",
-    )

@@ -35,6 +35,7 @@ async def list_campaigns(
     *,
     status: CampaignStatus | None = None,
     agent_id: UUID | None = None,
+    with_batches: bool = False,
 ) -> Page[CampaignOut]:
     conditions = pages.where(
         {
@@ -43,6 +44,7 @@ async def list_campaigns(
             "agent": ("t.agent_id = :agent", agent_id),
             "search": ("(t.name ILIKE :search OR t.slug ILIKE :search)", pages.contains(filters.search)),
             "hidden": ("(t.hidden_at IS NOT NULL) = :hidden", False),
+            "of_batch": ("(t.batch_id IS NOT NULL) = :of_batch", None if with_batches else False),
         }
     )
     async with services.database.transaction(actor.workspace_id) as session:

@@ -16,18 +16,10 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldError:
-    """One wrong field: its dotted path (``caller_numbers[0]``), a stable code, and a sentence that repeats no value."""
-
-    field: str
-    code: str
-    message: str
+from dialer.domain.field_errors import FieldError as FieldError
 
 
 class Problem(Exception):

@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.operations.campaigns import find_campaign
-from api.operations.errors import FieldError
 from api.operations.services import Services
 from api.schemas.prospect_variables import MissingVariable, VariablesOut
 from dialer.domain.actors import Actor
@@ -35,15 +34,3 @@ async def missing_of(
     names = await needed_variables(session, campaign["agent_id"])
     found = await count_missing(session, campaign["id"], names, import_id=import_id, people=people)
     return [MissingVariable(name=each.name, people=each.people, at_least=each.at_least) for each in found]
-
-
-def reason_of(lacking: MissingVariable) -> FieldError:
-    """Why a campaign is not launched."""
-    many = f"{'at least ' if lacking.at_least else ''}{lacking.people:,}"
-    return FieldError(
-        field=f"prospects.variables.{lacking.name}",
-        code="missing_variables",
-        message=f"{many} {'person has' if lacking.people == 1 else 'people have'} no {{{{{lacking.name}}}}}; "
-        f"add it, give the agent's text a default such as {{{{{lacking.name}|…}}}}, "
-        "or launch with ignore_missing_variables",
-    )

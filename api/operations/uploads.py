@@ -62,74 +62,101 @@ class Digest:
         if isinstance(part, FilePart):
             self._file.update(part.data)
         else:
-            self._fields[part.name] = part.value
+            # A name that comes twice is a list.
+            before = self._fields.get(part.name)
+            self._fields[part.name] = part.value if before is None else f"{before}\n{part.value}"
 
     def value(self, path: str) -> bytes:
         fields = json.dumps(self._fields, sort_keys=True).encode()
         return hashlib.sha256(path.encode() + b"\n" + self._file.digest() + fields).digest()
 
 
-class _Receiving:
-    """One upload under way: the file cut anew into the pieces that are stored, and the fields beside it."""
+class Receiving:
+    """A file under way: cut anew into the pieces that are stored. Who knows whose it is begins its import."""
 
-    def __init__(self, services: Services, actor: Actor, campaign_id: UUID) -> None:
-        self._services = services
-        self._actor = actor
-        self._campaign_id = campaign_id
-        self._import_id: UUID | None = None
-        self._fields: dict[str, Any] = {}
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.services = services
+        self.actor = actor
+        self.import_id: UUID | None = None
         self._buffer = bytearray()
         self._position = 0
         self._size = 0
-        self._complete = False
 
-    async def add(self, part: Part) -> None:
-        if isinstance(part, FieldPart):
-            self._fields[part.name] = part.value
-            return
-        if self._import_id is None:
-            self._import_id = await self._begin(part.filename)
+    async def begin(self, filename: str) -> UUID:
+        """Make the import, since the file begins."""
+        raise NotImplementedError
+
+    async def add(self, part: FilePart) -> None:
+        """Some more of the file. Raises TooLarge."""
+        if self.import_id is None:
+            self.import_id = await self.begin(part.filename)
         self._size += len(part.data)
         if self._size > MAX_FILE:
             raise TooLarge("A file takes at most 1 GB.")
         self._buffer += part.data
         while len(self._buffer) >= imports.PIECE_BYTES:
-            await self._store(self._import_id, bytes(self._buffer[: imports.PIECE_BYTES]))
+            await self._store(self.import_id, bytes(self._buffer[: imports.PIECE_BYTES]))
             del self._buffer[: imports.PIECE_BYTES]
 
-    async def finish(self) -> UUID:
-        if self._import_id is None:
+    async def flush(self) -> UUID:
+        """All of the file has come. Raises Invalid when there was none."""
+        if self.import_id is None:
             raise invalid("file", "required", "Send the file in a field named file")
-        options = _options(self._fields)
         if self._buffer:
-            await self._store(self._import_id, bytes(self._buffer))
-        async with self._services.database.transaction(self._actor.workspace_id) as session:
-            await prospect_reads.set_import_options(session, self._import_id, options.model_dump(mode="json"))
-            await imports.finish_upload(session, self._import_id)
-        self._complete = True
-        return self._import_id
+            await self._store(self.import_id, bytes(self._buffer))
+            self._buffer.clear()
+        return self.import_id
 
-    async def discard_unless_complete(self) -> None:
-        if self._import_id is not None and not self._complete:
-            async with self._services.database.transaction(self._actor.workspace_id) as session:
-                await prospect_reads.discard_upload(session, self._import_id)
+    async def finish(self, session: AsyncSession, import_id: UUID, options: UploadOptions) -> None:
+        """From now on the file may be read."""
+        await prospect_reads.set_import_options(session, import_id, options.model_dump(mode="json"))
+        await imports.finish_upload(session, import_id)
 
-    async def _begin(self, filename: str) -> UUID:
-        async with self._services.database.transaction(self._actor.workspace_id) as session:
+    async def _store(self, import_id: UUID, piece: bytes) -> None:
+        async with self.services.database.transaction(self.actor.workspace_id) as session:
+            await imports.append_piece(session, import_id, self._position, piece)
+        self._position += 1
+
+
+class _ReceivingProspects(Receiving):
+    """A file for a campaign that is there, and the fields beside it."""
+
+    def __init__(self, services: Services, actor: Actor, campaign_id: UUID) -> None:
+        super().__init__(services, actor)
+        self._campaign_id = campaign_id
+        self._fields: dict[str, Any] = {}
+        self._complete = False
+
+    async def take(self, part: Part) -> None:
+        if isinstance(part, FieldPart):
+            self._fields[part.name] = part.value
+        else:
+            await self.add(part)
+
+    async def begin(self, filename: str) -> UUID:
+        async with self.services.database.transaction(self.actor.workspace_id) as session:
             return await imports.create_import(
                 session,
-                workspace_id=self._actor.workspace_id,
+                workspace_id=self.actor.workspace_id,
                 campaign_id=self._campaign_id,
                 filename=plain_name(filename),
                 # Told before the file, it keeps the campaign from waiting for people who will not come.
                 options={"dry_run": self._fields.get("dry_run", "").lower() in ("true", "1", "yes", "on")},
-                created_by=self._actor.principal,
+                created_by=self.actor.principal,
             )
 
-    async def _store(self, import_id: UUID, piece: bytes) -> None:
-        async with self._services.database.transaction(self._actor.workspace_id) as session:
-            await imports.append_piece(session, import_id, self._position, piece)
-        self._position += 1
+    async def complete(self) -> UUID:
+        import_id = await self.flush()
+        options = upload_options(self._fields)
+        async with self.services.database.transaction(self.actor.workspace_id) as session:
+            await self.finish(session, import_id, options)
+        self._complete = True
+        return import_id
+
+    async def discard_unless_complete(self) -> None:
+        if self.import_id is not None and not self._complete:
+            async with self.services.database.transaction(self.actor.workspace_id) as session:
+                await prospect_reads.discard_upload(session, self.import_id)
 
 
 async def upload_prospects(
@@ -141,12 +168,12 @@ async def upload_prospects(
     """
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await open_campaign(session, reference)
-    receiving = _Receiving(services, actor, campaign["id"])
+    receiving = _ReceivingProspects(services, actor, campaign["id"])
     try:
         async for part in parts:
             digest.add(part)
-            await receiving.add(part)
-        import_id = await receiving.finish()
+            await receiving.take(part)
+        import_id = await receiving.complete()
     finally:
         await receiving.discard_unless_complete()
     await start_import(services, actor, import_id, campaign["id"])
@@ -179,7 +206,9 @@ async def start_import(
         log.warning("import %s could not be started: %s", import_id, type(error).__name__)
 
 
-def _options(fields: dict[str, Any]) -> UploadOptions:
+def upload_options(given: Mapping[str, Any]) -> UploadOptions:
+    """The options of an upload from the fields of a form. Raises Invalid."""
+    fields = dict(given)
     if "mapping" in fields:
         try:
             fields["mapping"] = json.loads(fields["mapping"] or "{}")

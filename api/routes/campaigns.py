@@ -1,9 +1,10 @@
 """``/campaigns``: the document, by id or slug."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import campaign_edits, campaign_options, campaign_versions, campaigns
@@ -32,6 +33,7 @@ IfMatch = Annotated[
 class CampaignQuery(PageQuery, ListFilters):
     status: CampaignStatus | None = None
     agent_id: UUID | None = None
+    include: Literal["batches"] | None = Field(default=None, description="`batches`: also those of batches")
 
 
 @router.get("", summary="List campaigns")
@@ -39,7 +41,13 @@ async def list_campaigns(
     services: ServicesDep, actor: Reader, query: Annotated[CampaignQuery, Query()]
 ) -> Page[CampaignOut]:
     return await campaigns.list_campaigns(
-        services, actor, query, query.request(), status=query.status, agent_id=query.agent_id
+        services,
+        actor,
+        query,
+        query.request(),
+        status=query.status,
+        agent_id=query.agent_id,
+        with_batches=query.include == "batches",
     )
 
 

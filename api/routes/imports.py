@@ -14,11 +14,10 @@ from api.deps import (
     PageQuery,
     ServicesDep,
     StreamingRoute,
-    answer_of,
-    replayed,
     scope,
 )
-from api.operations import imports, replays, uploads
+from api.keyed_uploads import once
+from api.operations import imports, uploads
 from api.operations.references import as_id
 from api.problems import responses
 from api.schemas.accounts import ListFilters
@@ -79,25 +78,12 @@ class ErrorsQuery(CursorQuery):
 )
 async def upload_prospects(request: Request, services: ServicesDep, actor: Writer, campaign: str) -> Response:
     """The file is stored as it arrives and read by a workflow; look at `/imports/{import_id}`."""
-    key = request.headers.get("idempotency-key")
-    digest = uploads.Digest()
-    remembered = None if key is None else await replays.begin(services, actor, key, None)
-    if remembered is not None:
-        async for part in parts_of(request):
-            digest.add(part)
-        replays.compare(remembered.request_hash, digest.value(request.url.path))
-        return replayed(remembered)
-    started = False
-    try:
+
+    async def upload(digest: uploads.Digest) -> Response:
         made = await uploads.upload_prospects(services, actor, campaign, parts_of(request), digest)
-        response = JSONResponse(made.model_dump(mode="json"), 202, {"Location": f"/api/v1/imports/{made.import_id}"})
-        if key is not None:
-            await replays.finish(services, actor, key, answer_of(response, digest.value(request.url.path)))
-        started = True
-        return response
-    finally:
-        if key is not None and not started:
-            await replays.give_up(services, actor, key)
+        return JSONResponse(made.model_dump(mode="json"), 202, {"Location": f"/api/v1/imports/{made.import_id}"})
+
+    return await once(request, services, actor, upload)
 
 
 @router.get("/imports", summary="List imports")

@@ -18,6 +18,7 @@ class CallFilters(Document):
     """Which calls."""
 
     campaign_id: UUID | None = None
+    batch_id: UUID | None = None
     prospect_id: UUID | None = None
     agent_id: UUID | None = None
     disposition: Disposition | None = None

@@ -159,6 +159,7 @@ class CampaignOut(Owned):
     slug: str | None
     name: str
     agent_id: UUID
+    batch_id: UUID | None = Field(description="The batch that it belongs to.")
     caller_numbers: list[str]
     status: str
     paused_reason: str | None

@@ -61,7 +61,7 @@ def upload(
         raise typer.BadParameter(f"{file} is empty")
     if on_duplicate not in ("skip", "update"):
         raise typer.BadParameter("write skip or update", param_hint="--on-duplicate")
-    options: dict[str, Any] = {"on_duplicate": on_duplicate, "mapping": _mapping(mapping or [])}
+    options: dict[str, Any] = {"on_duplicate": on_duplicate, "mapping": mapping_of(mapping or [])}
     if region:
         options["default_region"] = region.upper()
     if encoding:
@@ -96,7 +96,8 @@ def _uploaded(
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _mapping(pairs: list[str]) -> dict[str, str]:
+def mapping_of(pairs: list[str]) -> dict[str, str]:
+    """FIELD=HEADER pairs of the command line. Raises BadParameter."""
     found: dict[str, str] = {}
     for pair in pairs:
         field, sign, header = pair.partition("=")

@@ -97,6 +97,21 @@ class ImportStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BatchStatus(StrEnum):
+    """``importing → scheduled → running ⇄ paused → completed``, ``failed`` before anybody is called, or ``cancelled``.
+
+    Never stored: it follows from the batch's import, its campaign and its own row.
+    """
+
+    IMPORTING = "importing"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
 class PausedReason(StrEnum):
     """Who or what paused a campaign; anything but ``user`` is a pause by the system."""
 

@@ -22,6 +22,9 @@ class Recorder:
     campaigns: list[UUID] = field(default_factory=list[UUID])
     imports: list[UUID] = field(default_factory=list[UUID])
     nudged: list[UUID] = field(default_factory=list[UUID])
+    batches: list[UUID] = field(default_factory=list[UUID])
+    nudged_batches: list[UUID] = field(default_factory=list[UUID])
+    cancelled_imports: list[UUID] = field(default_factory=list[UUID])
     ended: dict[UUID, CallEnded] = field(default_factory=dict[UUID, CallEnded])
     before_calls: Hook | None = None
     before_nudge: Hook | None = None
@@ -36,6 +39,15 @@ class Recorder:
 
     async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int) -> None:
         self.imports.append(import_id)
+
+    async def start_batch(self, workspace_id: UUID, batch_id: UUID, campaign_id: UUID, name: str) -> None:
+        self.batches.append(batch_id)
+
+    async def nudge_batch(self, batch_id: UUID) -> None:
+        self.nudged_batches.append(batch_id)
+
+    async def cancel_import(self, import_id: UUID) -> None:
+        self.cancelled_imports.append(import_id)
 
     async def nudge_campaign(self, campaign_id: UUID) -> None:
         if self.before_nudge is not None:

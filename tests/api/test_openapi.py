@@ -39,6 +39,8 @@ POST /api/v1/imports/{}/retry
 GET,PATCH,DELETE /api/v1/prospects/{}
 GET /api/v1/prospects/{}/explain
 POST /api/v1/prospects/{}/callback
+GET,POST /api/v1/batches
+GET,PATCH,DELETE /api/v1/batches/{}
 GET,POST /api/v1/calls
 GET /api/v1/calls/live /api/v1/calls/{}/events
 GET,PATCH,DELETE /api/v1/calls/{}
@@ -102,7 +104,7 @@ async def test_what_clients_write_has_examples(document: dict[str, Any]):
 
 
 async def test_a_patch_shows_no_defaults(document: dict[str, Any]):
-    for name in ("AgentPatch", "CampaignPatch", "NumberPatch", "ProspectPatch"):
+    for name in ("AgentPatch", "BatchPatch", "CampaignPatch", "NumberPatch", "ProspectPatch"):
         properties = document["components"]["schemas"][name]["properties"]
         assert all("default" not in field for field in properties.values()), name
 

@@ -256,6 +256,15 @@ class DoorWorkflows:
         async with self._request("start_import"):
             self._temporal.start_import(import_id)
 
+    async def start_batch(self, workspace_id: UUID, batch_id: UUID, campaign_id: UUID, name: str) -> None:
+        raise AssertionError("there is no batch")
+
+    async def nudge_batch(self, batch_id: UUID) -> None:
+        raise AssertionError("there is no batch")
+
+    async def cancel_import(self, import_id: UUID) -> None:
+        raise AssertionError("there is no batch")
+
     async def nudge_campaign(self, campaign_id: UUID) -> None:
         async with self._request("nudge_campaign"):
             self._temporal.nudge(campaign_id)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from tests.replay.batches import BATCHES
 from tests.replay.calls import CALLS
 from tests.replay.campaigns import CAMPAIGNS
 from tests.replay.imports import IMPORTS
 from tests.replay.recordings import Branch
 from tests.replay.sweeps import SWEEPS
 
-BRANCHES: Mapping[str, Branch] = {branch.__name__: branch for branch in (*CALLS, *CAMPAIGNS, *IMPORTS, *SWEEPS)}
+ALL = (*CALLS, *CAMPAIGNS, *IMPORTS, *BATCHES, *SWEEPS)
+BRANCHES: Mapping[str, Branch] = {branch.__name__: branch for branch in ALL}

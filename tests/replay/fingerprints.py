@@ -143,6 +143,14 @@ def _timer(variant: str, asked: Any) -> tuple[str, list[str]]:
     return "timer", [_seconds(asked.start_to_fire_timeout)]
 
 
+def _child(variant: str, asked: Any) -> tuple[str, list[str]]:
+    kind = asked.workflow_id.split("-")[0]
+    closing = f"parent close {asked.parent_close_policy}, cancellation {asked.cancellation_type}"
+    known = sorted(asked.search_attributes.indexed_fields)
+    details = [f"id {kind}-…", f"on {asked.task_queue}", closing, f"attributes {known}", *_shapes("input", asked.input)]
+    return f"child {asked.workflow_type}", details
+
+
 def _completed(variant: str, asked: Any) -> tuple[str, list[str]]:
     return "complete", _shapes("result", [asked.result])
 
@@ -165,7 +173,7 @@ def _patch(variant: str, asked: Any) -> tuple[str, list[str]]:
 
 
 def _otherwise(variant: str, asked: Any) -> tuple[str, list[str]]:
-    """Children, signals to others and the like, of which there are none yet: everything that they say."""
+    """Signals to others and the like, of which there are none yet: everything that they say."""
     return variant.replace("_", " "), [" ".join(str(asked).split())] if asked.ListFields() else []
 
 
@@ -177,6 +185,7 @@ _WORDS: Mapping[str, Any] = {
     "schedule_activity": _activity,
     "schedule_local_activity": _activity,
     "start_timer": _timer,
+    "start_child_workflow_execution": _child,
     "complete_workflow_execution": _completed,
     "fail_workflow_execution": _failed,
     "continue_as_new_workflow_execution": _continued,
@@ -184,6 +193,7 @@ _WORDS: Mapping[str, Any] = {
     "set_patch_marker": _patch,
     "cancel_timer": _without_details,
     "request_cancel_activity": _without_details,
+    "cancel_child_workflow_execution": _without_details,
     "cancel_workflow_execution": _without_details,
 }
 

@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.fixtures_temporal import ATTRIBUTES, binary
+from workflows.batch import BatchWorkflow
 from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
 from workflows.options import BUILD, CONTROL_QUEUE
@@ -19,7 +20,7 @@ from workflows.sweep import SweepWorkflow
 
 #: Stands in every recorded event instead of the name of a machine.
 IDENTITY = "recorder"
-WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, SweepWorkflow)
+WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, BatchWorkflow, SweepWorkflow)
 
 Runs = Sequence[WorkflowHandle[Any, Any]]
 Branch = Callable[[WorkflowEnvironment], Awaitable[Runs]]

@@ -43,6 +43,15 @@ class Nudged:
     async def start_import(self, workspace_id: UUID, import_id: UUID, campaign_id: UUID, run: int) -> None:
         raise AssertionError("imports start no import")
 
+    async def start_batch(self, workspace_id: UUID, batch_id: UUID, campaign_id: UUID, name: str) -> None:
+        raise AssertionError("imports start no batch")
+
+    async def nudge_batch(self, batch_id: UUID) -> None:
+        raise AssertionError("imports nudge no batch")
+
+    async def cancel_import(self, import_id: UUID) -> None:
+        raise AssertionError("imports cancel no import")
+
     async def call_ended(self, call_id: UUID, ended: CallEnded) -> None:
         raise AssertionError("imports end no calls")
 
