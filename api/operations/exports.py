@@ -14,7 +14,7 @@ from api.operations.campaigns import find_campaign
 from api.operations.prospects import people_of
 from api.operations.services import Services
 from api.schemas.calls import CallFilters
-from api.schemas.exports import ProspectFilters
+from api.schemas.prospects import ProspectFilters
 from dialer.domain.actors import Actor
 from dialer.exporting.columns import Table, Writer
 from dialer.exporting.csv_files import column_names
@@ -41,14 +41,14 @@ class Export:
 async def export_prospects(
     services: Services, actor: Actor, reference: str, filters: ProspectFilters, file_format: FileFormat
 ) -> Export:
-    """People as the list shows them, to be uploaded again. Raises NotFound."""
+    """People as the list shows them, to be uploaded again. Raises NotFound, Invalid."""
     return await _people(services, actor, reference, filters, file_format, PROSPECTS, exports.PROSPECTS)
 
 
 async def export_results(
     services: Services, actor: Actor, reference: str, filters: ProspectFilters, file_format: FileFormat
 ) -> Export:
-    """People with the last call that was made to them. Raises NotFound."""
+    """People with the last call that was made to them. Raises NotFound, Invalid."""
     return await _people(services, actor, reference, filters, file_format, RESULTS, exports.RESULTS)
 
 
@@ -70,13 +70,7 @@ async def _people(
 ) -> Export:
     async with services.database.snapshot(actor.workspace_id, statement_s=exports.STATEMENT_S) as session:
         campaign = await find_campaign(session, reference)
-        conditions = people_of(
-            campaign["id"],
-            filters,
-            state=filters.state,
-            import_id=filters.import_id,
-            disposition=filters.last_disposition,
-        )
+        conditions = await people_of(session, actor, campaign["id"], filters)
         name = f"{table.name}-of-campaign-{campaign['number']}"
         return await _export(services, actor, session, name, table, source, conditions, file_format)
 

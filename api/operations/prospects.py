@@ -16,15 +16,22 @@ from api.operations.prospect_variables import missing_of
 from api.operations.services import Services
 from api.operations.validation import field_errors
 from api.operations.waking import wake_campaign
-from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
-from api.schemas.prospects import ItemError, ProspectIn, ProspectOut, ProspectPatch, UpsertIn, UpsertOut
+from api.schemas.prospects import (
+    ItemError,
+    ProspectFilters,
+    ProspectIn,
+    ProspectOut,
+    ProspectPatch,
+    UpsertIn,
+    UpsertOut,
+)
 from dialer.domain.actors import Actor
 from dialer.domain.person_phones import Line, once_each
 from dialer.domain.phones import Phone, PhoneRefused, parse_phone
 from dialer.domain.prospect_matching import DEFAULT_PRIORITY, NewProspect, OnDuplicate
 from dialer.domain.states import ProspectState
-from dialer.domain.zones import ZoneSet, ZoneSource, resolve_zones
+from dialer.domain.zones import ZoneSet, resolve_zones
 from dialer.prospect_file.columns import is_ours
 from dialer.store import pages, prospect_reads
 from dialer.store.callback_requests import is_waiting
@@ -37,58 +44,32 @@ from dialer.store.tables import Workspace
 
 
 async def list_prospects(
-    services: Services,
-    actor: Actor,
-    reference: str,
-    filters: ListFilters,
-    request: ListRequest,
-    *,
-    state: ProspectState | None = None,
-    import_id: UUID | None = None,
-    disposition: str | None = None,
-    phone: str | None = None,
-    external_id: str | None = None,
-    zone_source: ZoneSource | None = None,
+    services: Services, actor: Actor, reference: str, filters: ProspectFilters, request: ListRequest
 ) -> Page[ProspectOut]:
     """Raises NotFound, and Invalid for a phone, sort or cursor that is none."""
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await find_campaign(session, reference)
-        region = await _default_region(session, actor) if phone else None
-        conditions = people_of(
-            campaign["id"],
-            filters,
-            state=state,
-            import_id=import_id,
-            disposition=disposition,
-            phone=_phone(phone, region).e164 if phone else None,
-            external_id=external_id,
-            zone_source=zone_source,
-        )
+        conditions = await people_of(session, actor, campaign["id"], filters)
         found = await listed(session, prospect_reads.PROSPECTS, conditions, request)
     return Page(items=[prospect_out(item) for item in found.items], next_cursor=found.next_cursor)
 
 
-def people_of(
-    campaign_id: UUID,
-    filters: ListFilters,
-    *,
-    state: ProspectState | None = None,
-    import_id: UUID | None = None,
-    disposition: str | None = None,
-    phone: str | None = None,
-    external_id: str | None = None,
-    zone_source: ZoneSource | None = None,
+async def people_of(
+    session: AsyncSession, actor: Actor, campaign_id: UUID, filters: ProspectFilters
 ) -> pages.Conditions:
-    """Which people of a campaign a list shows; ``phone`` is E.164, any of theirs."""
+    """Which people of a campaign a list or a file shows. Raises Invalid for a phone that is none."""
+    phone = None
+    if filters.phone:
+        phone = _phone(filters.phone, await _default_region(session, actor)).e164
     return pages.where(
         {
             **created(filters),
             "campaign": ("t.campaign_id = :campaign", campaign_id),
-            "state": ("t.state = :state", state),
-            "import": ("t.import_id = :import", import_id),
-            "disposition": ("t.last_disposition = :disposition", disposition),
-            "external_id": ("t.external_id = :external_id", external_id),
-            "zone_source": ("t.zone_source = :zone_source", zone_source),
+            "state": ("t.state = :state", filters.state),
+            "import": ("t.import_id = :import", filters.import_id),
+            "disposition": ("t.last_disposition = :disposition", filters.last_disposition),
+            "external_id": ("t.external_id = :external_id", filters.external_id),
+            "zone_source": ("t.zone_source = :zone_source", filters.time_zone_source),
             "phone": (
                 """t.id IN (SELECT id FROM prospects WHERE campaign_id = :campaign AND phone = :phone UNION ALL
                     SELECT o.prospect_id FROM prospect_phones o JOIN contacts c ON c.id = o.contact_id

@@ -1,10 +1,12 @@
 """``/campaigns/{id}/prospects:export``, ``/campaigns/{id}/results:export`` and ``/calls/export``."""
 
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from fastapi.types import DecoratedCallable
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -38,6 +40,12 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _file(path: str, summary: str) -> Callable[[DecoratedCallable], DecoratedCallable]:
+    """A route that answers with a file."""
+    known = responses(404) if "{" in path else {}
+    return router.get(path, summary=summary, response_class=StreamingResponse, responses={**FILE, **known})
+
+
 class FileResponse(StreamingResponse):
     """An exported file. A client that goes away ends the reading at once, not when somebody collects garbage."""
 
@@ -59,12 +67,7 @@ class FileResponse(StreamingResponse):
             await super().stream_response(send)
 
 
-@router.get(
-    "/campaigns/{campaign}/prospects:export",
-    summary="A campaign's prospects as a file",
-    response_class=StreamingResponse,
-    responses={**FILE, **responses(404)},
-)
+@_file("/campaigns/{campaign}/prospects:export", "A campaign's prospects as a file")
 async def export_prospects(
     services: ServicesDep, actor: ProspectReader, campaign: str, query: Annotated[ProspectExportQuery, Query()]
 ) -> FileResponse:
@@ -72,12 +75,7 @@ async def export_prospects(
     return FileResponse(await exports.export_prospects(services, actor, campaign, query, query.format))
 
 
-@router.get(
-    "/campaigns/{campaign}/results:export",
-    summary="What became of a campaign's prospects, as a file",
-    response_class=StreamingResponse,
-    responses={**FILE, **responses(404)},
-)
+@_file("/campaigns/{campaign}/results:export", "What became of a campaign's prospects, as a file")
 async def export_results(
     services: ServicesDep, actor: CampaignReader, campaign: str, query: Annotated[ProspectExportQuery, Query()]
 ) -> FileResponse:
@@ -85,12 +83,7 @@ async def export_results(
     return FileResponse(await exports.export_results(services, actor, campaign, query, query.format))
 
 
-@router.get(
-    "/calls/export",
-    summary="Calls as a file",
-    response_class=StreamingResponse,
-    responses=FILE,
-)
+@_file("/calls/export", "Calls as a file")
 async def export_calls(
     services: ServicesDep, actor: CallReader, query: Annotated[CallExportQuery, Query()]
 ) -> FileResponse:

@@ -1,55 +1,41 @@
 """``/campaigns/{id}/prospects`` and ``/prospects``."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import explain, prospects, requeues
 from api.operations.references import as_id
 from api.problems import responses
-from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
-from api.schemas.prospects import ExplainOut, ProspectIn, ProspectOut, ProspectPatch, UpsertIn, UpsertOut
+from api.schemas.prospects import (
+    ExplainOut,
+    ProspectFilters,
+    ProspectIn,
+    ProspectOut,
+    ProspectPatch,
+    UpsertIn,
+    UpsertOut,
+)
 from api.schemas.requeues import CallbackIn, CallbackOut
 from dialer.domain.actors import Actor
-from dialer.domain.dispositions import Disposition
-from dialer.domain.states import ProspectState
-from dialer.domain.zones import ZoneSource
 
 router = APIRouter(tags=["prospects"], route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("prospects:read")]
 Writer = Annotated[Actor, scope("prospects:write")]
 
 
-class ProspectQuery(PageQuery, ListFilters):
-    state: ProspectState | None = None
-    import_id: UUID | None = None
-    last_disposition: Disposition | None = None
-    phone: Annotated[str | None, Field(max_length=60, description="Any usual spelling; also further phones.")] = None
-    external_id: Annotated[str | None, Field(max_length=200)] = None
-    time_zone_source: ZoneSource | None = None
+class ProspectQuery(PageQuery, ProspectFilters):
+    pass
 
 
 @router.get("/campaigns/{campaign}/prospects", summary="List a campaign's prospects", responses=responses(404))
 async def list_prospects(
     services: ServicesDep, actor: Reader, campaign: str, query: Annotated[ProspectQuery, Query()]
 ) -> Page[ProspectOut]:
-    return await prospects.list_prospects(
-        services,
-        actor,
-        campaign,
-        query,
-        query.request(),
-        state=query.state,
-        import_id=query.import_id,
-        disposition=query.last_disposition,
-        phone=query.phone,
-        external_id=query.external_id,
-        zone_source=query.time_zone_source,
-    )
+    """`state=held` lists those who are not called until somebody tells their time zone; `held_reason` says why."""
+    return await prospects.list_prospects(services, actor, campaign, query, query.request())
 
 
 @router.post(

@@ -1,12 +1,8 @@
 """What an export is asked for: the filters of the list, and the format of the file."""
 
-from uuid import UUID
-
-from api.schemas.accounts import ListFilters
 from api.schemas.base import Document
 from api.schemas.calls import CallFilters
-from dialer.domain.dispositions import Disposition
-from dialer.domain.states import ProspectState
+from api.schemas.prospects import ProspectFilters
 from dialer.exporting.files import FileFormat
 
 
@@ -14,14 +10,6 @@ class ExportFormat(Document):
     """How the file is written."""
 
     format: FileFormat = FileFormat.CSV
-
-
-class ProspectFilters(ListFilters):
-    """Which people of a campaign."""
-
-    state: ProspectState | None = None
-    import_id: UUID | None = None
-    last_disposition: Disposition | None = None
 
 
 class ProspectExportQuery(ExportFormat, ProspectFilters):

@@ -7,12 +7,15 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError, to_json
 
-from api.schemas.accounts import Region
+from api.schemas.accounts import ListFilters, Region
 from api.schemas.base import Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.campaign_rules import Zone
 from api.schemas.prospect_variables import MissingVariable
+from dialer.domain.dispositions import Disposition
 from dialer.domain.person_phones import MOST_PHONES
 from dialer.domain.prospect_rows import EXTERNAL_ID_LIMIT, NAME_LIMIT, PRIORITY_LIMIT, VARIABLES_LIMIT
+from dialer.domain.states import ProspectState
+from dialer.domain.zones import ZoneSource
 
 MAX_UPSERT = 1000
 
@@ -85,6 +88,17 @@ class UpsertIn(Document):
         ),
         examples=[[{"external_id": "crm-17", "phone": "+12025550123", "name": "Ada", "variables": {"plan": "gold"}}]],
     )
+
+
+class ProspectFilters(ListFilters):
+    """Which people of a campaign."""
+
+    state: ProspectState | None = None
+    import_id: UUID | None = None
+    last_disposition: Disposition | None = None
+    phone: Annotated[str | None, Field(max_length=60, description="Any usual spelling; also further phones.")] = None
+    external_id: Annotated[str | None, Field(max_length=EXTERNAL_ID_LIMIT)] = None
+    time_zone_source: ZoneSource | None = None
 
 
 class ProspectPatch(Patch):

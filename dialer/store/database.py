@@ -17,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 ALL_WORKSPACES = "*"
 
+#: No answer at all; too many connections, shutting down, crashed, starting up; idle for too long.
+_AWAY = (None, "53300", "57P01", "57P02", "57P03", "25P03")
+
 
 class Database:
     """The door to PostgreSQL for one process."""
@@ -97,6 +100,13 @@ def violated(error: IntegrityError) -> str | None:
     """The name of the constraint that a statement broke."""
     original = error.orig
     return original.diag.constraint_name if isinstance(original, errors.IntegrityError) else None
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """True when there is no connection any more, or none is to be had: PostgreSQL ended it, or is away."""
+    return error.connection_invalidated or (
+        isinstance(error.orig, errors.OperationalError) and error.orig.sqlstate in _AWAY
+    )
 
 
 def is_transient(error: DBAPIError) -> bool:

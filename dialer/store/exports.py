@@ -3,8 +3,8 @@
 A reading goes by ``created_at`` and id, through a server-side cursor, so that a filter is looked through and sorted
 once. It sees the database as it was when it began, for as long as it keeps up: a snapshot that is kept hinders
 vacuum, and rows that change all the time then cost everybody more. After SNAPSHOT_S, or while nobody takes the rows,
-it lets go of snapshot and connection and goes on behind the last row in a new one. So every row is given once, as it
-was at some moment after the beginning, and none that was added after it.
+it lets go of snapshot and connection and goes on behind the last row in a new one, and so it does when the connection
+is lost. So every row is given once, as it was at some moment after the beginning, and none that was added after it.
 """
 
 import asyncio
@@ -16,9 +16,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dialer.store.database import Database, one, rows
+from dialer.store.database import Database, is_lost, one, rows
 from dialer.store.pages import Conditions
 from dialer.store.person_phones import others_of
 
@@ -28,6 +30,10 @@ PAGES_AHEAD = 2
 SNAPSHOT_S = 60.0
 PATIENCE_S = 3.0
 """How long a connection is kept for who does not take the rows."""
+LOST_IN_A_ROW = 5
+"""How many connections may be lost without a row between them."""
+PAUSE_S = 1.0
+"""How long is waited before the next one; each time so much longer."""
 STATEMENT_S = 600
 """What one statement may take: a filter may have to look through millions of rows for the first that fits."""
 
@@ -71,10 +77,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a snapshot is kept, and how long one for which nobody takes the rows; seconds."""
+    """How long a snapshot is kept, how long one for which nobody takes the rows, and how long is waited after a
+    connection was lost; seconds."""
 
     snapshot_s: float = SNAPSHOT_S
     idle_s: float = PATIENCE_S
+    pause_s: float = PAUSE_S
 
 
 async def moment(session: AsyncSession) -> datetime:
@@ -103,57 +111,90 @@ async def names_of_variables(session: AsyncSession, reading: Reading, limit: int
 async def pages_of(
     database: Database, workspace_id: UUID, reading: Reading, patience: Patience | None = None
 ) -> AsyncGenerator[list[dict[str, Any]]]:
-    """All rows of a reading, PAGE_ROWS at a time. Whoever stops early closes it, which frees the connection."""
+    """All rows of a reading, PAGE_ROWS at a time. Whoever stops early closes it, which frees the connection.
+
+    A connection that is lost is replaced, and the reading goes on behind the last row. Raises SQLAlchemyError when
+    several are lost one after the other, or a statement fails.
+    """
     pages: asyncio.Queue[list[dict[str, Any]] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(PAGES_AHEAD)
+    reader = _Reader(database, workspace_id, reading, patience or Patience(), pages)
 
     async def read() -> None:
         try:
-            await _read(database, workspace_id, reading, patience or Patience(), pages, room)
+            await reader.read()
         finally:
             pages.put_nowait(None)
 
-    reader = asyncio.create_task(read())
+    task = asyncio.create_task(read())
     try:
         while (page := await pages.get()) is not None:
             yield page
-            room.release()
-        await reader
+            reader.room.release()
+        await task
     finally:
-        reader.cancel()
-        await asyncio.wait([reader])
-        if not reader.cancelled():
-            reader.exception()  # was raised above, or nobody is left to tell
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # was raised above, or nobody is left to tell
 
 
-async def _read(
-    database: Database,
-    workspace_id: UUID,
-    reading: Reading,
-    patience: Patience,
-    pages: asyncio.Queue[list[dict[str, Any]] | None],
-    room: asyncio.Semaphore,
-) -> None:
-    """Put page after page into ``pages``, each when there is room for it."""
-    now = asyncio.get_running_loop().time
-    while True:
+class _Reader:
+    """Puts page after page into ``pages``, each when there is room for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        workspace_id: UUID,
+        reading: Reading,
+        patience: Patience,
+        pages: asyncio.Queue[list[dict[str, Any]] | None],
+    ) -> None:
+        self.room = asyncio.Semaphore(PAGES_AHEAD)
+        self._database = database
+        self._workspace_id = workspace_id
+        self._reading = reading
+        self._patience = patience
+        self._pages = pages
+
+    async def read(self) -> None:
+        """All rows, over as many connections as it takes."""
+        lost = 0
+        while True:
+            before = self._reading
+            try:
+                if await self._read_on():
+                    return
+            except (DBAPIError, NoConnection) as error:
+                # PostgreSQL was restarted, or this process stood still so long that its connection was closed.
+                lost = 1 if self._reading is not before else lost + 1
+                if lost > LOST_IN_A_ROW or (isinstance(error, DBAPIError) and not is_lost(error)):
+                    raise
+                await asyncio.sleep(lost * self._patience.pause_s)
+
+    async def _read_on(self) -> bool:
+        """As many rows as one snapshot shows in its time; True when they were the last."""
+        now = asyncio.get_running_loop().time
         waiting: list[dict[str, Any]] | None = None
-        async with database.snapshot(workspace_id, statement_s=STATEMENT_S) as session:
-            ends = now() + patience.snapshot_s
-            async with aclosing(_pages(session, reading)) as found:
+        async with self._database.snapshot(self._workspace_id, statement_s=STATEMENT_S) as session:
+            ends = now() + self._patience.snapshot_s
+            async with aclosing(_pages(session, self._reading)) as found:
                 async for page in found:
-                    last = page[-1]
-                    reading = replace(reading, after=(last["created_at"], last["id"]))
-                    waiting = None if await _has_room(room, patience.idle_s) else page
-                    if waiting is None:
-                        pages.put_nowait(page)
-                    if waiting is not None or now() > ends:
+                    if not await _has_room(self.room, self._patience.idle_s):
+                        waiting = page
+                        break
+                    self._give(page)
+                    if now() > ends:
                         break
                 else:
-                    return
+                    return True
         if waiting is not None:
-            await room.acquire()
-            pages.put_nowait(waiting)
+            await self.room.acquire()
+            self._give(waiting)
+        return False
+
+    def _give(self, page: list[dict[str, Any]]) -> None:
+        self._pages.put_nowait(page)
+        self._reading = replace(self._reading, after=(page[-1]["created_at"], page[-1]["id"]))
 
 
 async def _has_room(room: asyncio.Semaphore, seconds: float) -> bool:

@@ -220,9 +220,9 @@ async def test_a_client_that_goes_away_frees_the_connection(api: Api, tells: str
     await asyncio.wait_for(create_app(api.services)(scope, receive, send), 60)
     assert len(sent) == 4, "the head of the answer, that of the file, and two pieces"
     pool: Any = api.services.database.engine.pool
-    for _ in range(1000):
+    for _ in range(3000):
         if pool.checkedout() == 0:
             break
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
     assert pool.checkedout() == 0
     assert (await api.call("GET", "/me")).status_code == 200

@@ -1,5 +1,6 @@
 """People in campaigns: added, upserted, mended, explained, suppressed."""
 
+import json
 from uuid import uuid4
 
 from tests.api.apis import ALWAYS, PERSON, Api, fields_of
@@ -61,6 +62,31 @@ async def test_a_prospect_is_changed_and_removed_while_never_called(api: Api):
     await api.refused("GET", f"/prospects/{second['id']}", 404)
     (row,) = await api.read("SELECT sum(n) AS n FROM tallies WHERE kind = 'state' AND key = 'ready'")
     assert row.n == 1
+
+
+async def test_people_without_a_time_zone_are_held_counted_and_listed_until_it_is_told(api: Api):
+    nowhere = ["+881612345678", "+881612345679"]  # satellite phones tell no place
+    campaign = await api.campaign(calling_hours={"windows": ALWAYS["windows"]})
+    path = f"/campaigns/{campaign['id']}"
+    items = [{"phone": phone} for phone in (PERSON, *nowhere)]
+    await api.post(f"{path}/prospects:upsert", {"items": items}, expect=200)
+
+    async def held() -> list[str]:
+        found = await api.get(f"{path}/prospects", params={"state": "held", "time_zone_source": "none"})
+        assert {each["held_reason"] for each in found["items"]} <= {"zone_unresolved"}
+        return sorted(each["phone"] for each in found["items"])
+
+    assert await held() == nowhere
+    assert (await api.get(f"{path}/stats"))["prospects"] == {"ready": 1, "held": 2}
+    await api.post(f"{path}/launch", expect=202)
+    waiting = {each["reason"]: each["count"] for each in (await api.get(f"{path}/status"))["waiting"]}
+    assert waiting["held"] == 2
+    exported = await api.call("GET", f"{path}/prospects:export", params={"state": "held", "format": "jsonl"})
+    assert sorted(json.loads(line)["phone"] for line in exported.text.splitlines()) == nowhere
+    (first, _) = (await api.get(f"{path}/prospects", params={"state": "held", "sort": "phone"}))["items"]
+    await api.call("PATCH", f"/prospects/{first['id']}", json={"time_zone": "Europe/Rome"}, expect=200)
+    assert await held() == nowhere[1:]
+    assert (await api.get(f"{path}/stats"))["prospects"] == {"ready": 2, "held": 1}
 
 
 async def test_a_time_zone_makes_a_held_person_callable(api: Api):

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from dialer.exporting.files import FileFormat, writer_of
 from dialer.exporting.tables import PROSPECTS
@@ -38,15 +38,18 @@ async def crowd(world: World, count: int) -> None:
     """Many people, made by the database itself. Their phones are in no numbering plan."""
     sql = """
         WITH people AS (
-            INSERT INTO contacts (workspace_id, phone) SELECT :w, '+999' || n FROM generate_series(1, :count) AS n
+            INSERT INTO contacts (workspace_id, phone)
+            SELECT :w, '+999' || n FROM generate_series(CAST(:first AS int), :last) AS n
             RETURNING id, phone
         )
         INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, name, variables, next_due_at)
         SELECT :w, :c, id, phone, 'Somebody', jsonb_build_object('plan', 'gold', 'note', repeat('x', 100)), now()
         FROM people"""
-    parameters = {"w": world.workspace_id, "c": world.campaign_id, "count": count}
-    async with world.database.transaction(world.workspace_id) as session:
-        await session.execute(text(sql), parameters)
+    parameters = {"w": world.workspace_id, "c": world.campaign_id}
+    for first in range(1, count + 1, 5000):  # a statement has half a minute, also on a busy machine
+        async with world.database.transaction(world.workspace_id) as session:
+            last = min(first + 4999, count)
+            await session.execute(text(sql), {**parameters, "first": first, "last": last})
 
 
 async def reading(world: World) -> Reading:
@@ -140,14 +143,44 @@ async def test_whoever_stops_reading_frees_the_connection_at_once(world: World):
     assert world.database.engine.pool.checkedout() == 0  # pyright: ignore[reportAttributeAccessIssue]
 
 
-async def test_what_goes_wrong_while_reading_is_told(world: World):
+async def end_connections(world: World) -> int:
+    """As PostgreSQL does when it is restarted, or when a process stands still in a transaction; how many there were."""
+    sql = """SELECT count(pg_terminate_backend(pid)) AS n FROM pg_stat_activity WHERE datname = current_database()
+             AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND usename = current_user"""
+    async with world.database.engine.connect() as connection:
+        return (await connection.execute(text(sql))).one().n
+
+
+async def test_a_connection_that_is_lost_costs_no_row_and_gives_none_twice(world: World):
+    await crowd(world, 8 * PAGE_ROWS + 3)
+    patience = Patience(pause_s=0)
+    lost = 0
+    async with aclosing(pages_of(world.database, world.workspace_id, await reading(world), patience)) as pages:
+        phones: list[str] = []
+        async for page in pages:
+            phones += [row["phone"] for row in page]
+            lost += await end_connections(world)
+    assert lost >= 2
+    assert len(phones) == len(set(phones)) == 8 * PAGE_ROWS + 3
+
+
+async def test_what_goes_wrong_for_good_while_reading_is_told(world: World):
     await crowd(world, 8 * PAGE_ROWS)
-    async with aclosing(pages_of(world.database, world.workspace_id, await reading(world))) as pages:
+    patience = Patience(snapshot_s=0, idle_s=0.05)
+    async with aclosing(pages_of(world.database, world.workspace_id, await reading(world), patience)) as pages:
         await anext(pages)
-        async with world.database.engine.connect() as connection:
-            sql = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-                     AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND usename = current_user"""
-            await connection.execute(text(sql))
-        with pytest.raises(OperationalError):
+        await settled(world, 0)
+        async with world.database.transaction(world.workspace_id) as session:
+            await session.execute(text("ALTER TABLE prospects RENAME TO people"))
+        with pytest.raises(ProgrammingError):
             async for _ in pages:
                 pass
+
+
+async def test_connections_that_are_lost_again_and_again_are_told(world: World):
+    given = await reading(world)
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")  # nothing listens there
+    with pytest.raises(OperationalError):
+        async for _ in pages_of(nowhere, world.workspace_id, given, Patience(pause_s=0)):
+            pass
+    await nowhere.close()
