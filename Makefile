@@ -42,10 +42,10 @@ demo: setup ## Watch a campaign dial a town of simulated phones
 up: setup ## Run everything here until Ctrl-C, data in ~/.dialer
 	@exec $(RUN)/dialer up $(ARGS)
 
-# PROCESSES=2 is quicker, on a machine that does nothing else: some tests are about seconds.
-PROCESSES := 0
+# PROCESSES=0 is for a debugger: everything one after the other in one process.
+PROCESSES := 2
 test: setup ## Run all tests (ARGS="-k busy" for some)
-	@$(RUN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN)/python -m tests --processes $(PROCESSES) $(ARGS)
 
 SEEDS := 1-3
 chaos: setup ## Break the running stack on purpose and judge it (SEEDS=1-30)

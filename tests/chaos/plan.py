@@ -16,9 +16,15 @@ DURATION_S = 45.0
 QUIET_S = 2.0
 """Nothing goes wrong before."""
 
-
 BRISK_TIME = 0.7
-"""Of the time between the faults of a usual run."""
+"""Of the time between the faults of a usual run; peace comes when most people have been called."""
+BRISK_PROCESSES = 0.5
+"""The same for faults of processes, which come first: what the others meet is calls, and none are made meanwhile."""
+BRISK_PACE = 1.8
+"""Of the calls per second of a usual run: most of a run is people who wait for their turn."""
+MIX = {"human": 0.62, "no_answer": 0.13, "busy": 0.1, "voicemail": 0.06, "unreachable": 0.04}
+BRISK_MIX = {"human": 0.78, "no_answer": 0.08, "busy": 0.05, "voicemail": 0.03, "unreachable": 0.02}
+"""Fewer people are called again."""
 
 
 class Kind(StrEnum):
@@ -84,7 +90,7 @@ class People:
         return self.at_start + self.added
 
 
-BRISK = People(at_start=200, added=100, second=30, shared=10, stored=8_000)
+BRISK = People(at_start=200, added=100, second=24, shared=8, stored=6_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,19 @@ class Limits:
     second: tuple[int, float]
     account: tuple[int, float]
     number: tuple[int, float] | None
+
+    def faster(self, speed: float) -> "Limits":
+        """As many at once, and so many times as many per second."""
+
+        def hurried(limit: tuple[int, float]) -> tuple[int, float]:
+            return limit[0], limit[1] * speed
+
+        return Limits(
+            main=hurried(self.main),
+            second=hurried(self.second),
+            account=hurried(self.account),
+            number=None if self.number is None else hurried(self.number),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +150,8 @@ def make_plan(seed: int, *, brisk: bool = False) -> RunPlan:
     return RunPlan(
         seed=seed,
         people=BRISK if brisk else People(),
-        limits=_limits(dice),
-        mix={"human": 0.62, "no_answer": 0.13, "busy": 0.1, "voicemail": 0.06, "unreachable": 0.04},
+        limits=_limits(dice).faster(BRISK_PACE if brisk else 1.0),
+        mix=BRISK_MIX if brisk else MIX,
         callback_faults={
             "lost_callback": dice.uniform(0.01, 0.03),
             "late_callback": dice.uniform(0.01, 0.04),
@@ -141,7 +160,7 @@ def make_plan(seed: int, *, brisk: bool = False) -> RunPlan:
         },
         late_callback_s=dice.uniform(60, 300),
         silent=dice.randint(8, 14),
-        incidents=_in_order(_incidents(dice), BRISK_TIME if brisk else 1.0),
+        incidents=_in_order(_incidents(dice), brisk=brisk),
         scene=scene,
         stop_share=dice.uniform(0.6, 0.9) if scene is None and dice.random() < 0.3 else None,
         hang_up=dice.random() < 0.4,
@@ -187,9 +206,30 @@ _ONE_OF: tuple[tuple[Kind, ...], ...] = (
 """Of each group one kind happens, once."""
 
 
-def _in_order(incidents: Iterable[Incident], speed: float) -> tuple[Incident, ...]:
-    hurried = (replace(each, at_s=round(each.at_s * speed, 3)) for each in incidents)
-    return tuple(sorted(hurried, key=lambda each: (each.at_s, each.kind)))
+_OF_PROCESSES = frozenset(
+    {
+        Kind.KILL_WORKER,
+        Kind.FREEZE_WORKER,
+        Kind.KILL_API,
+        Kind.FREEZE_API,
+        Kind.KILL_TEMPORAL,
+        Kind.RESTART_TEMPORAL,
+        Kind.FREEZE_TEMPORAL,
+        Kind.KILL_POSTGRES,
+        Kind.RESTART_POSTGRES,
+        Kind.TWO_DISPATCHERS,
+        Kind.SECOND_LEG,
+    }
+)
+
+
+def _in_order(incidents: Iterable[Incident], *, brisk: bool) -> tuple[Incident, ...]:
+    found = (replace(each, at_s=round(each.at_s * _hurry(each.kind), 3)) for each in incidents) if brisk else incidents
+    return tuple(sorted(found, key=lambda each: (each.at_s, each.kind)))
+
+
+def _hurry(kind: Kind) -> float:
+    return BRISK_PROCESSES if kind in _OF_PROCESSES else BRISK_TIME
 
 
 def _incidents(dice: random.Random) -> list[Incident]:

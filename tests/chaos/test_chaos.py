@@ -16,6 +16,13 @@ def test_a_seed_is_always_the_same_plan_and_another_seed_another_one() -> None:
     assert make_plan(7).incidents != make_plan(8).incidents
 
 
+def test_a_brisk_run_has_all_the_faults_of_a_usual_one_and_a_campaign_of_three_hundred() -> None:
+    for seed in SEEDS:
+        usual, brisk = make_plan(seed), make_plan(seed, brisk=True)
+        assert sorted(each.kind for each in brisk.incidents) == sorted(each.kind for each in usual.incidents)
+        assert brisk.people.main >= 300
+
+
 def test_thirty_seeds_do_everything_that_can_be_done() -> None:
     kinds = {incident.kind for seed in range(1, 31) for incident in make_plan(seed).incidents}
     assert kinds == set(Kind)
@@ -24,6 +31,7 @@ def test_thirty_seeds_do_everything_that_can_be_done() -> None:
     assert {plan.scene.name for plan in plans if plan.scene} >= {"US spring, opens", "Europe autumn, closes"}
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.timeout(600)
 async def test_no_promise_is_broken_whatever_goes_wrong(seed: int) -> None:

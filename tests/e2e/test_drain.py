@@ -25,7 +25,7 @@ from dialer.stack.temporal import NAMESPACE
 from tests.e2e.campaigns import Campaign, fresh_phones, in_real_time, ok, script, until
 from tests.fixtures_stack import FOREIGN, Stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.seconds]
 
 #: From a worker's last request to the first one of whoever takes over: a process has to be started for that.
 RESUMED_S = 20.0

@@ -1,0 +1,65 @@
+"""``python -m tests``: all tests, in several processes what may run beside anything, then alone what is about seconds.
+
+What is not known here is pytest's: ``python -m tests --processes 4 tests/store -k claim``. With no processes everything
+runs one after the other, but the parts stay two.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+ALONE = "seconds"
+"""The marker of tests that measure time: nothing else runs beside them."""
+INTERRUPTED, NOTHING_FOUND = 2, 5
+ENOUGH = ("-x", "--exitfirst")
+"""With these, the second part is left out when the first has failed."""
+
+
+def main() -> int:
+    """Returns pytest's exit code, the first part's if that failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--processes", type=int, default=2)
+    options, rest = parser.parse_known_args()
+    several = ["--numprocesses", str(options.processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    began = time.monotonic()
+    counted: Counter[str] = Counter()
+    codes: list[int] = []
+    for arguments in (["-m", f"not {ALONE}", *several], ["-m", ALONE]):
+        codes.append(_run([*arguments, *rest], counted))
+        if codes[-1] == INTERRUPTED or (codes[-1] not in (0, NOTHING_FOUND) and set(rest) & set(ENOUGH)):
+            break
+    told = ", ".join(f"{n} {what}" for what, n in counted.items() if n) or "no tests ran"
+    sys.stdout.write(f"{told} in {time.monotonic() - began:.0f} s\n")
+    found = [code for code in codes if code != NOTHING_FOUND]
+    return next((code for code in found if code), 0 if found else NOTHING_FOUND)
+
+
+def _run(arguments: Sequence[str], counted: Counter[str]) -> int:
+    """Runs pytest and adds what became of its tests to ``counted``."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
+        code = subprocess.run(command, check=False).returncode
+        if report.exists():
+            _count(report, counted)
+    return code
+
+
+def _count(report: Path, counted: Counter[str]) -> None:
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):  # noqa: S314 - written just now
+        bad = {what: int(suite.get(name, "0")) for name, what in _NAMES.items()}
+        counted["passed"] += int(suite.get("tests", "0")) - sum(bad.values())
+        counted.update(bad)
+
+
+_NAMES = {"failures": "failed", "errors": "with an error", "skipped": "skipped"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
