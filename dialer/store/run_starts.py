@@ -18,6 +18,8 @@ from dialer.store.requeues import Chosen, requeue_people
 
 #: Whom a run calls again, if the campaign wants that: those for whom the policy had no attempt left.
 NOT_REACHED = Chosen(states=(ProspectState.EXHAUSTED,))
+#: What is no run of the campaign, or not yet one, leaves no trace.
+UNNOTED = (RunReason.NOT_SCHEDULED, RunReason.CLOCK_CHANGED, RunReason.TOO_EARLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ async def begin_run(session: AsyncSession, campaign_id: UUID, due_at: datetime) 
     if verdict.outcome is RunOutcome.RUNNING:
         await start_scheduled(session, campaign_id)
         await runs.open_run(session, campaign_id, RunTrigger.SCHEDULE, due_at)
-    elif verdict.reason not in (RunReason.NOT_SCHEDULED, RunReason.CLOCK_CHANGED):
+    elif verdict.reason not in UNNOTED:
         await runs.note_unstarted(session, campaign_id, due_at, verdict.outcome, verdict.reason)
     return begun
 

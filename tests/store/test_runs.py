@@ -126,3 +126,9 @@ async def test_a_campaign_that_waits_completes_only_when_asked_for_that(database
     assert await changed(
         world, control.complete, reason=CompletedReason.ALL_FINAL, status=control.CampaignStatus.SCHEDULED
     )
+
+
+async def test_what_comes_too_early_leaves_the_run_to_its_time(database: Database) -> None:
+    world, due = await make_recurring(database), now() + timedelta(hours=2)
+    assert (await fire(world, due)).verdict.reason is RunReason.TOO_EARLY
+    assert await runs_of(world) == []
