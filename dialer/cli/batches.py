@@ -147,6 +147,7 @@ def _show(batch: Mapping[str, Any]) -> None:
         "file": batch["filename"],
         "progress": f"{batch['progress']:.0%}",
         **{name.replace("_", " "): f"{batch['counts'][name]:,}" for name in COUNTS},
+        "import": batch["import_id"],
         "campaign": batch["campaign_id"],
         "trace": batch["trace_url"],
     }
@@ -155,6 +156,8 @@ def _show(batch: Mapping[str, Any]) -> None:
     output().print(table, soft_wrap=True)
     if error := batch["error"]:
         output().print(f"{error['message']} ({error['code']})", markup=False, soft_wrap=True)
+    if batch["counts"]["failed"] and batch["import_id"]:
+        output().print(f"rows that were not taken: dialer prospects errors {batch['import_id']}", soft_wrap=True)
 
 
 def _moment(text: str) -> str | None:
