@@ -7,7 +7,8 @@ from tests.replay.calls import CALLS
 from tests.replay.campaigns import CAMPAIGNS
 from tests.replay.imports import IMPORTS
 from tests.replay.recordings import Branch
+from tests.replay.runs import RUNS
 from tests.replay.sweeps import SWEEPS
 
-ALL = (*CALLS, *CAMPAIGNS, *IMPORTS, *BATCHES, *SWEEPS)
+ALL = (*CALLS, *CAMPAIGNS, *IMPORTS, *BATCHES, *RUNS, *SWEEPS)
 BRANCHES: Mapping[str, Branch] = {branch.__name__: branch for branch in ALL}

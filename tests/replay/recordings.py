@@ -15,12 +15,13 @@ from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
 from workflows.options import BUILD, CONTROL_QUEUE
 from workflows.prospect_import import ProspectImportWorkflow
+from workflows.scheduled_run import ScheduledRunWorkflow
 from workflows.starts import SWEEP_ID
 from workflows.sweep import SweepWorkflow
 
 #: Stands in every recorded event instead of the name of a machine.
 IDENTITY = "recorder"
-WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, BatchWorkflow, SweepWorkflow)
+WORKFLOWS = (CampaignWorkflow, CallWorkflow, ProspectImportWorkflow, BatchWorkflow, ScheduledRunWorkflow, SweepWorkflow)
 
 Runs = Sequence[WorkflowHandle[Any, Any]]
 Branch = Callable[[WorkflowEnvironment], Awaitable[Runs]]
