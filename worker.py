@@ -131,7 +131,9 @@ def measured_runtime(address: str | None) -> Runtime | None:
     """
     if address is None:
         return None
-    metrics = PrometheusConfig(bind_address=address, durations_as_seconds=True, counters_total_suffix=True)
+    metrics = PrometheusConfig(
+        bind_address=address, durations_as_seconds=True, counters_total_suffix=True, unit_suffix=True
+    )
     return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 

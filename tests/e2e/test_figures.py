@@ -51,11 +51,12 @@ def test_every_figure_of_the_board_is_told(stack: Stack, measured_worker: str) -
     wanted = on_the_board()
     assert len(wanted) > 15
 
-    def missing() -> set[str]:
-        told = stack.api.get(stack.described["api_url"] + "/metrics").text + served(measured_worker)
-        return wanted - set(FIGURE.findall(told))
+    def told() -> set[str]:
+        api = stack.api.get(stack.described["api_url"] + "/metrics").text
+        return set(FIGURE.findall(api + served(measured_worker)))
 
-    until(lambda: not missing(), what="every figure")
+    for figure in sorted(wanted):
+        until(lambda figure=figure: figure in told(), what=figure)
     campaign.post("stop", {"calls": "hang_up"})
 
 
