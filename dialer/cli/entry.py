@@ -5,7 +5,18 @@ import sys
 
 import typer
 
-from dialer.cli import batches, campaigns, exports, prospects, recover, requeue, schedules, stack_commands, verify
+from dialer.cli import (
+    batches,
+    campaigns,
+    exports,
+    prospects,
+    recover,
+    requeue,
+    schedules,
+    stack_commands,
+    verify,
+    watch,
+)
 from dialer.client.api import ApiProblem, NoStack
 from dialer.terminal import errors
 
@@ -25,6 +36,7 @@ app.command("recover")(recover.recover_calls)
 campaigns.app.command("requeue")(requeue.requeue)
 prospects.app.command("callback")(requeue.callback)
 campaigns.app.command("next")(schedules.coming_runs)
+campaigns.app.command("watch")(watch.watch)
 app.add_typer(batches.app, name="batch")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(prospects.app, name="prospects")

@@ -79,10 +79,12 @@ class ApiClient:
             raise self._silence(error) from error
 
     @contextmanager
-    def stream(self, path: str, query: Mapping[str, str]) -> Generator[httpx.Response]:
+    def stream(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Generator[httpx.Response]:
         """An answer of any size, to be read piece by piece."""
         try:
-            with self._http.stream("GET", path, params=query) as answer:
+            with self._http.stream("GET", path, params=query, headers=headers) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise ApiProblem(answer)
