@@ -19,7 +19,7 @@ async def read_variables(
     """The variables that the agent needs, and how many ready people lack each. Raises NotFound."""
     async with services.database.transaction(actor.workspace_id) as session:
         row = await find_campaign(session, reference)
-        names = await needed_variables(session, row["agent_id"])
+        names = await needed_variables(session, row["id"])
         return VariablesOut(needed=list(names), missing=await missing_of(session, row, import_id=import_id))
 
 
@@ -31,6 +31,6 @@ async def missing_of(
     people: Sequence[UUID] | None = None,
 ) -> list[MissingVariable]:
     """What ready people lack: all of a campaign, those of one import, or ``people``."""
-    names = await needed_variables(session, campaign["agent_id"])
+    names = await needed_variables(session, campaign["id"])
     found = await count_missing(session, campaign["id"], names, import_id=import_id, people=people)
     return [MissingVariable(name=each.name, people=each.people, at_least=each.at_least) for each in found]

@@ -51,7 +51,7 @@ class AgentFields(Document):
     architecture: Architecture = "pipeline"
     active: bool = True
     visibility: Visibility = "private"
-    system_prompt: Text = ""
+    system_prompt: Text = Field(default="", description="For the model. Kept as it is: no places are filled in.")
     first_message: Text = Field(
         default="", description="Spoken first; {{variable}} places are filled in.", examples=["Hi {{name}}, it's Ada."]
     )

@@ -42,7 +42,7 @@ async def reasons_against(
 
 async def reasons_of_missing(session: AsyncSession, row: Mapping[str, Any]) -> list[FieldError]:
     """What the agent says and some ready people of the campaign have no value for."""
-    names = await needed_variables(session, row["agent_id"])
+    names = await needed_variables(session, row["id"])
     return [
         missing_variable(each.name, each.people, at_least=each.at_least)
         for each in await count_missing(session, row["id"], names)

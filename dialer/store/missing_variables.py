@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.templates import key_of, needed
+from dialer.domain.voicemail import voicemail_from_json
 from dialer.store.database import one, rows
 
 #: People who lack something are counted up to here.
@@ -24,10 +25,18 @@ class Missing:
     at_least: bool
 
 
-async def needed_variables(session: AsyncSession, agent_id: UUID) -> tuple[str, ...]:
-    """The variables that an agent's texts name without a default."""
-    row = await one(session, "SELECT first_message, system_prompt FROM agents WHERE id = :id", {"id": agent_id})
-    return () if row is None else needed((row.first_message, row.system_prompt))
+async def needed_variables(session: AsyncSession, campaign_id: UUID) -> tuple[str, ...]:
+    """The variables that are spoken without a default: in the agent's first words, and in a message that is left.
+
+    A prompt is read by a model and not to a person; nothing is filled in there.
+    """
+    sql = """SELECT g.first_message, c.settings -> 'voicemail' AS voicemail
+             FROM campaigns c JOIN agents g ON g.id = c.agent_id WHERE c.id = :id"""
+    row = await one(session, sql, {"id": campaign_id})
+    if row is None:
+        return ()
+    voicemail = voicemail_from_json(row.voicemail)
+    return needed((row.first_message, voicemail.message if voicemail.leaves_messages else None))
 
 
 async def count_missing(

@@ -61,13 +61,20 @@ async def test_what_newcomers_of_a_running_campaign_lack_is_told(api: Api):
     assert found == {"needed": ["name", "Plan"], "missing": [{"name": "Plan", "people": 1, "at_least": False}]}
 
 
-async def test_the_prompt_counts_and_what_has_a_default_does_not(api: Api):
+async def test_what_is_spoken_counts_and_neither_what_has_a_default_nor_the_prompt(api: Api):
     path = await _campaign(
         api, {"phone": PERSON}, first_message="Hi {{name|there}} at {{phone}}", system_prompt="Offer {{ product }}."
     )
     found = await api.get(f"{path}/variables")
-    assert found["needed"] == ["phone", "product"]
-    assert [each["name"] for each in found["missing"]] == ["product"]
+    assert found == {"needed": ["phone"], "missing": []}
+    voicemail = {"action": "leave_message", "message": "{{name|Hello}}, call {{shop}}."}
+    await api.call("PATCH", path, expect=200, json={"voicemail": voicemail})
+    found = await api.get(f"{path}/variables")
+    assert found["needed"] == ["phone", "shop"]
+    assert [each["name"] for each in found["missing"]] == ["shop"]
+    assert (await api.refused("POST", f"{path}/launch", 422))["missing_variables"][0]["name"] == "shop"
+    await api.call("PATCH", path, expect=200, json={"voicemail": {"action": "hang_up"}})
+    assert (await api.get(f"{path}/variables"))["needed"] == ["phone"]
     assert (await api.get(f"{(await _campaign(api, first_message='Hello'))}/variables"))["needed"] == []
 
 
