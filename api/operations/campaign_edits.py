@@ -166,7 +166,8 @@ async def _problems(
     problems: list[FieldError] = []
     if "agent_id" in wish.given and (problem := await agent_problem(session, wanted.agent_id)):
         problems.append(problem)
-    if not {"schedule", "calling_hours", "keep_open"} & set(wish.given):
+    timing = {"schedule", "calling_hours", *(("keep_open",) if recurs(settings) else ())}
+    if not timing & set(wish.given):
         return problems
     mistimed = schedule_problems(settings, services.now(), services.settings.timing)
     if not mistimed and row["status"] in LIVE_STATUSES:

@@ -12,6 +12,7 @@ from dialer.domain.calling_hours import DAYS
 from dialer.domain.campaign_rules import AnsweringMachine
 from dialer.domain.dispositions import OUTCOME_RULES, RULES
 from dialer.domain.durations import format_duration
+from dialer.domain.recurrence import Dial
 from dialer.domain.states import CallState, CampaignStatus, ProspectState
 from dialer.domain.voicemail import VoicemailAction
 
@@ -32,6 +33,7 @@ def read_options() -> OptionsOut:
             "days": list(DAYS),
             "calls": ["finish", "hang_up"],
             "on_duplicate": ["skip", "update"],
+            "dial": [value.value for value in Dial],
         },
         limits={
             "redial.max_attempts": _range(1, limits.MAX_ATTEMPTS),
