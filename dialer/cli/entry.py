@@ -8,6 +8,7 @@ import typer
 from dialer.cli import (
     batches,
     campaigns,
+    clone,
     exports,
     prospects,
     recover,
@@ -34,6 +35,7 @@ app.command("verify")(verify.verify)
 app.command("export")(exports.export)
 app.command("recover")(recover.recover_calls)
 campaigns.app.command("requeue")(requeue.requeue)
+campaigns.app.command("clone")(clone.clone)
 prospects.app.command("callback")(requeue.callback)
 campaigns.app.command("next")(schedules.coming_runs)
 campaigns.app.command("watch")(watch.watch)

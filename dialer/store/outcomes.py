@@ -82,6 +82,10 @@ async def note_outcome(
     if callback_at is None:
         return Noted(campaign_id=known.campaign_id, decided=decided)
     asked = await ask_callback(session, call.prospect_id, callback_at, timing, call_id=call_id, created_by=created_by)
+    if over:
+        sql = """UPDATE calls SET next_state = 'ready', next_due_at = :due_at, next_reason = 'a callback was asked for'
+                 WHERE id = :id"""
+        await session.execute(text(sql), {"id": call_id, "due_at": asked.due_at})
     return Noted(campaign_id=known.campaign_id, decided=True, asked=asked)
 
 

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 import pytest
@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.domain.dispositions import OUTCOME_RULES, RULES, Disposition, Outcome
-from dialer.domain.redial import EndedCall, NextStep, RedialPolicy, next_step
+from dialer.domain.redial import (
+    EndedCall,
+    NextStep,
+    RedialPolicy,
+    attempt_of,
+    next_step,
+    wants_other_daypart,
+    with_callback,
+)
 from dialer.domain.states import FINAL_PROSPECT_STATES, ProspectState
 
 QUARTER, HALF, HOUR = timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1)
@@ -182,3 +190,27 @@ def test_a_disconnected_phone_is_tried_by_its_policy_before_it_is_left() -> None
     assert (first.state, first.delay, first.leaves_phone) == (ProspectState.READY, timedelta(days=1), False)
     second = next_step(policy, ended, [ended], 2, suppressed=False, others_left=True)
     assert (second.state, second.delay, second.leaves_phone) == (ProspectState.READY, timedelta(0), True)
+
+
+def test_a_request_to_be_called_back_counts_before_what_follows_otherwise() -> None:
+    at = datetime(2026, 7, 1, 15, tzinfo=UTC)
+    for step in (after(policy(), HUMAN), after(policy(busy=[QUARTER]), BUSY), after(policy(1), BUSY)):
+        asked = with_callback(step, at)
+        assert (asked.state, asked.due_at, asked.delay) == (ProspectState.READY, at, None)
+    opted_out = after(policy(), HUMAN, suppressed=True)
+    assert with_callback(opted_out, at) == opted_out
+
+
+def test_a_callback_is_no_attempt_of_those_allowed() -> None:
+    assert attempt_of(2, 4) == "2 of 4"
+    assert attempt_of(5, 4, asked_for=True) == "5, a callback asked for"
+
+
+def test_only_a_redial_after_nobody_was_reached_goes_by_the_parts_of_the_day() -> None:
+    rules = RedialPolicy(other_daypart=True)
+    ready = NextStep(state=ProspectState.READY, delay=QUARTER, reason="")
+    by_the_hour = {kind for kind in Disposition if wants_other_daypart(rules, ended(kind), ready)}
+    assert {kind.value for kind in by_the_hour} == {"no_answer", "busy", "voicemail_no_msg", "voicemail_left"}
+    assert not wants_other_daypart(RedialPolicy(), ended(BUSY), ready)
+    assert not wants_other_daypart(rules, ended(BUSY, Outcome.INCOMPLETE), ready)
+    assert not wants_other_daypart(rules, ended(BUSY), after(policy(busy=[]), BUSY))

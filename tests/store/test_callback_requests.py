@@ -221,6 +221,7 @@ async def test_a_callback_is_withdrawn_with_the_outcome_that_asked_for_it(databa
     call = await called(world)
     await note(world, call.call_id, Outcome.CALLBACK_REQUESTED, now() + timedelta(hours=3))
     assert (await prospect_row(world, call.prospect_id)).callback_id is not None
+    assert (await call_row(world, call.call_id)).next_reason == "a callback was asked for"
     await note(world, call.call_id, Outcome.GOAL)
     row = await prospect_row(world, call.prospect_id)
     assert (row.state, row.callback_id, row.next_due_at) == ("reached", None, None)
