@@ -54,14 +54,21 @@ class Mirrored:
         return self.repair in (Repair.PAUSE_CAMPAIGN, Repair.RESUME_CAMPAIGN)
 
 
-async def mirror(database: Database, schedules: Schedules, workspace_id: UUID, campaign_id: UUID) -> Mirrored:
-    """Make row and Schedule agree. What is changed meanwhile is seen by the next who looks."""
+async def mirror(
+    database: Database, schedules: Schedules, workspace_id: UUID, campaign_id: UUID, *, anew: bool = False
+) -> Mirrored:
+    """Make row and Schedule agree; ``anew``: write it although they do.
+
+    What is changed meanwhile is seen by the next who looks.
+    """
     async with database.transaction(workspace_id) as session:
         campaign = await read_scheduled(session, campaign_id)
     wanted = None
     if campaign is not None and not campaign.hidden:
         wanted = wanted_schedule(campaign.status, campaign.paused_reason, campaign.settings, campaign.now)
     repair = repair_for(wanted, await schedules.read(campaign_id))
+    if anew and repair is Repair.NOTHING and wanted is not None:
+        repair = Repair.WRITE
     if repair is Repair.DELETE:
         await schedules.delete(campaign_id)
     elif wanted is not None and campaign is not None and repair is not Repair.NOTHING:

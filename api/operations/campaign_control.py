@@ -39,7 +39,6 @@ async def launch_campaign(
     Raises NotFound; Conflict from running, paused or stopped; Invalid with the reasons why it cannot work, which
     include what the agent says and some people have no value for, unless that is to be ignored.
     """
-    await requeue_for_launch(services, actor, reference)
     async with services.database.transaction(actor.workspace_id) as session:
         row = await find_campaign(session, reference)
         if row["status"] in (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.STOPPED):
@@ -61,6 +60,8 @@ async def launch_campaign(
             launched = await control.launch(session, row["id"])
         except control.StateConflict as error:
             raise _conflict(error.current_status) from None
+    # Before anybody is told that it runs: a run that has nobody to call would be over at once.
+    await requeue_for_launch(services, actor, row)
     try:
         await services.workflows.start_campaign(actor.workspace_id, row["id"], row["name"])
         await nudge(services, row["id"])

@@ -95,7 +95,8 @@ async def edit_campaign(
     if version != row["settings_version"] and row["status"] in LIVE_STATUSES:
         await wake_campaign(services, actor.workspace_id, campaign_id, always=True)
     if recurs(row["settings"]) or recurs(after["settings"]):
-        await mirror_schedule(services, actor.workspace_id, campaign_id)
+        renamed = after["name"] != row["name"]
+        await mirror_schedule(services, actor.workspace_id, campaign_id, renamed=renamed)
     if version != row["settings_version"] and row["status"] == CampaignStatus.RUNNING:
         await _in_force(services, actor, campaign_id, version)
     return CampaignChanged(**campaign_out(services, after).model_dump(), effects=effects)

@@ -35,14 +35,14 @@ def recurs(settings: Mapping[str, Any]) -> bool:
     return (settings.get("schedule") or {}).get("recurrence") is not None
 
 
-async def mirror_schedule(services: Services, workspace_id: UUID, campaign_id: UUID) -> bool:
+async def mirror_schedule(services: Services, workspace_id: UUID, campaign_id: UUID, *, renamed: bool = False) -> bool:
     """After a change of a recurring campaign: its Schedule follows. False when Temporal does not answer.
 
-    Then the sweep makes it good; the row is the truth meanwhile.
+    Then the sweep makes it good; the row is the truth meanwhile. A Schedule shows the campaign's name.
     """
     schedules = CampaignSchedules(services.workflows.client)
     try:
-        done = await mirror(services.database, schedules, workspace_id, campaign_id)
+        done = await mirror(services.database, schedules, workspace_id, campaign_id, anew=renamed)
     except (RPCError, RuntimeError) as error:
         log.warning("the schedule of campaign %s could not be written: %s", campaign_id, type(error).__name__)
         return False
@@ -51,10 +51,8 @@ async def mirror_schedule(services: Services, workspace_id: UUID, campaign_id: U
     return True
 
 
-async def requeue_for_launch(services: Services, actor: Actor, reference: str) -> None:
-    """A recurring campaign that is launched while it waits runs at once, and dials whom its runs dial."""
-    async with services.database.transaction(actor.workspace_id) as session:
-        row = await find_campaign(session, reference)
+async def requeue_for_launch(services: Services, actor: Actor, row: Mapping[str, Any]) -> None:
+    """A recurring campaign that was launched while it waited (``row``, as it was) dials whom its runs dial."""
     recurrence = rules_from_json(row["settings"]).recurrence
     if row["status"] == CampaignStatus.SCHEDULED and recurrence is not None and recurrence.dial is Dial.NOT_REACHED:
         await requeue_not_reached(services.database, actor.workspace_id, row["id"], services.now())
