@@ -42,8 +42,8 @@ demo: setup ## Watch a campaign dial a town of simulated phones
 up: setup ## Run everything here until Ctrl-C, data in ~/.dialer
 	@exec $(RUN)/dialer up $(ARGS)
 
-# PROCESSES=0 is for a debugger: everything one after the other in one process.
-PROCESSES := 2
+# For two cores: one process has the stack, where tests mostly wait. PROCESSES=0 is for a debugger: one after the other.
+PROCESSES := 3
 test: setup ## Run all tests (ARGS="-k busy" for some)
 	@$(RUN)/python -m tests --processes $(PROCESSES) $(ARGS)
 

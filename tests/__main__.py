@@ -24,7 +24,7 @@ ENOUGH = ("-x", "--exitfirst")
 def main() -> int:
     """Returns pytest's exit code, the first part's if that failed."""
     parser = argparse.ArgumentParser(prog="python -m tests", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=3)
     options, rest = parser.parse_known_args()
     several = ["--numprocesses", str(options.processes), "--dist", "loadfile", "--no-loadscope-reorder"]
     began = time.monotonic()
