@@ -5,13 +5,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.operations.errors import Conflict
+from api.operations.errors import Conflict, invalid
 from api.operations.requeues import callback_problems, checked_time
 from api.operations.services import Services
 from dialer.domain.actors import Actor
 from dialer.domain.dispositions import Outcome
 from dialer.store import outcomes
-from dialer.store.outcomes import CalledSince, NotAnswered, Noted
+from dialer.store.outcomes import CalledSince, NobodysCall, NotAnswered, Noted
 
 
 async def note_outcome(
@@ -33,3 +33,7 @@ async def note_outcome(
         raise Conflict("Nobody has answered this call.", code="not_answered") from None
     except CalledSince:
         raise Conflict("The person was called again since; write the outcome there.", code="called_since") from None
+    except NobodysCall:
+        raise invalid("callback_at", "no_prospect", "This call is of nobody in a campaign") from None
+    except LookupError:
+        raise Conflict("The campaign of this call is deleted.", code="campaign_deleted") from None

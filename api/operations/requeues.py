@@ -52,6 +52,8 @@ async def requeue_campaign(services: Services, actor: Actor, reference: str, giv
         )
     except StateConflict as error:
         raise _stopped(error.current_status) from None
+    except LookupError:
+        raise NotFound("campaign") from None
     status = campaign["status"]
     if given.launch and status == CampaignStatus.COMPLETED and done.requeued:
         status = (await launch_campaign(services, actor, str(campaign["id"]))).status

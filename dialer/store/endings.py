@@ -122,6 +122,8 @@ async def decide_again(session: AsyncSession, call_id: UUID) -> CallEnded | None
     """
     call = await _read(session, call_id)
     step = await _by_policy(session, call, attempted=False, counted=True)
+    if call.asked_due_at is not None:
+        step = with_callback(step, call.asked_due_at)
     over = call.campaign_status in (CampaignStatus.STOPPED, CampaignStatus.COMPLETED)
     if over and step.state is ProspectState.READY:
         return None
@@ -129,7 +131,8 @@ async def decide_again(session: AsyncSession, call_id: UUID) -> CallEnded | None
     sql = """
         WITH prospect AS (
             UPDATE prospects SET state = :state, last_outcome = :outcome, phone_at = :phone_at,
-                bad_phones = :bad_phones, callback_id = NULL, callback_at = NULL,
+                bad_phones = :bad_phones, callback_id = CASE WHEN :unanswered THEN callback_id END,
+                callback_at = CASE WHEN :unanswered THEN callback_at END,
                 next_due_at = CASE WHEN :state = 'ready' THEN coalesce(CAST(:due_at AS timestamptz),
                     CAST(:ended_at AS timestamptz) + make_interval(secs => :delay)) END
             WHERE id = :prospect AND state NOT IN ('in_call', 'held', 'suppressed', 'expired') RETURNING next_due_at
@@ -146,6 +149,7 @@ async def decide_again(session: AsyncSession, call_id: UUID) -> CallEnded | None
         "phone_at": turn.at,
         "bad_phones": turn.bad,
         "due_at": step.due_at,
+        "unanswered": call.asked_due_at is not None and step.state is ProspectState.READY,
         "ended_at": call.ended_at,
         "delay": step.delay.total_seconds() if step.delay is not None else 0.0,
     }

@@ -25,6 +25,10 @@ class CalledSince(Exception):
     """The person was called again, or is being called: what followed from this call has happened."""
 
 
+class NobodysCall(Exception):
+    """A single call, of nobody in a campaign: there is nobody to call back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """``decided`` again by the outcome, so that the campaign is to be woken; ``asked`` when a callback was kept."""
@@ -46,7 +50,7 @@ async def note_outcome(
     """Write an outcome, and ``callback_at`` with ``callback_requested``; the same again changes nothing more.
 
     While the call lasts the decision is made at its end. Whoever says that they want no more calls is suppressed at
-    once. Raises LookupError, NotAnswered, CalledSince, and what ``ask_callback`` raises.
+    once. Raises LookupError, NotAnswered, CalledSince; for a ``callback_at`` NobodysCall and what ``ask_callback`` raises.
     """
     sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id"
     known = await one(session, sql, {"id": call_id})
@@ -72,6 +76,8 @@ async def note_outcome(
     sql = "UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome RETURNING id"
     new = await one(session, sql, {"id": call_id, "outcome": outcome.value}) is not None
     if call.prospect_id is None:
+        if callback_at is not None:
+            raise NobodysCall
         return Noted(campaign_id=known.campaign_id, decided=False)
     if new:
         await withdraw_of_call(session, call_id)

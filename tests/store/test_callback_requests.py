@@ -17,7 +17,7 @@ from dialer.store.control import StateConflict, stop
 from dialer.store.database import Database
 from dialer.store.endings import Ending, end_call, read_ended
 from dialer.store.evidence import read_evidence, snapshot
-from dialer.store.outcomes import CalledSince, NotAnswered, Noted, note_outcome
+from dialer.store.outcomes import CalledSince, NobodysCall, NotAnswered, Noted, note_outcome
 from dialer.store.suppressing import suppress
 from tests.store.lines import (
     TIMING,
@@ -225,6 +225,24 @@ async def test_a_callback_is_withdrawn_with_the_outcome_that_asked_for_it(databa
     await note(world, call.call_id, Outcome.GOAL)
     row = await prospect_row(world, call.prospect_id)
     assert (row.state, row.callback_id, row.next_due_at) == ("reached", None, None)
+
+
+async def test_an_outcome_leaves_what_was_asked_for_elsewhere(database: Database) -> None:
+    world = await make_line(database, people=1)
+    call = await called(world)
+    asked = await ask(world, call.prospect_id, now() + timedelta(hours=3))
+    await note(world, call.call_id, Outcome.GOAL)
+    row = await prospect_row(world, call.prospect_id)
+    assert (row.state, row.callback_id, row.next_due_at) == ("ready", asked.id, asked.due_at)
+
+
+async def test_nobody_is_called_back_for_a_single_call(database: Database) -> None:
+    world = await make_line(database, people=1)
+    call = await called(world)
+    await world.run("UPDATE calls SET prospect_id = NULL, campaign_id = NULL")
+    assert not (await note(world, call.call_id, Outcome.GOAL)).decided
+    with pytest.raises(NobodysCall):
+        await note(world, call.call_id, Outcome.CALLBACK_REQUESTED, now() + timedelta(hours=1))
 
 
 async def test_whoever_wants_no_more_calls_is_suppressed_at_once(database: Database) -> None:
