@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.apis import Api, fields_of
 
-DAILY = {"time_zone": "Europe/Rome", "recurrence": {"calendars": [{"at": ["09:00"]}]}}
+DAILY: dict[str, Any] = {"time_zone": "Europe/Rome", "recurrence": {"calendars": [{"at": ["09:00"]}]}}
 
 
 def with_recurrence(**recurrence: Any) -> dict[str, Any]:
@@ -92,3 +92,21 @@ async def test_a_patch_changes_one_part_of_a_recurrence(api: Api) -> None:
     changed = (await api.call("PATCH", f"/campaigns/{made['id']}", expect=200, json=change)).json()
     assert changed["schedule"]["recurrence"]["catch_up"] == "PT2H"
     assert changed["schedule"]["recurrence"]["calendars"][0]["at"] == ["09:00"]
+
+
+async def test_a_launch_while_it_waits_calls_the_unreached_again_unless_it_is_refused(api: Api) -> None:
+    made = await api.campaign(schedule={**DAILY, "recurrence": {**DAILY["recurrence"], "dial": "not_reached"}})
+    path = f"/campaigns/{made['id']}"
+    await api.post(f"{path}/prospects", {"phone": "+12025550123", "time_zone": "America/New_York"})
+    await api.read("UPDATE prospects SET state = 'exhausted', next_due_at = NULL, attempts = 4 RETURNING id")
+    await api.post(f"{path}/launch", expect=202)
+    await api.read("UPDATE agents SET active = false RETURNING id")
+    await api.refused("POST", f"{path}/launch", 422)
+    assert await states(api, path) == ["exhausted"]
+    await api.read("UPDATE agents SET active = true RETURNING id")
+    assert (await api.post(f"{path}/launch", expect=202))["status"] == "running"
+    assert await states(api, path) == ["ready"]
+
+
+async def states(api: Api, path: str) -> list[str]:
+    return [person["state"] for person in (await api.get(f"{path}/prospects"))["items"]]
