@@ -50,7 +50,8 @@ async def note_outcome(
     """Write an outcome, and ``callback_at`` with ``callback_requested``; the same again changes nothing more.
 
     While the call lasts the decision is made at its end. Whoever says that they want no more calls is suppressed at
-    once. Raises LookupError, NotAnswered, CalledSince; for a ``callback_at`` NobodysCall and what ``ask_callback`` raises.
+    once. Raises LookupError, NotAnswered, CalledSince; for a ``callback_at`` NobodysCall, and what ``ask_callback``
+    raises.
     """
     sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id"
     known = await one(session, sql, {"id": call_id})
