@@ -23,6 +23,8 @@ from dialer.terminal import errors, narrator, output, two_bars
 BAD_ROWS = 3
 INTERRUPTED = 130
 _TO_STDOUT = Path("-")
+#: As the API has it: told before the first byte is sent.
+MOST_BYTES = 1 << 30
 
 app = typer.Typer(help="Upload the people to call, and see what became of a file.", no_args_is_help=True)
 
@@ -57,8 +59,11 @@ def upload(
     Exit codes: 0 every row was taken; 1 it could not be done; 2 the command is written wrong; 3 some rows were not
     taken; 130 interrupted.
     """
-    if file.stat().st_size == 0:
+    size = file.stat().st_size
+    if size == 0:
         raise typer.BadParameter(f"{file} is empty")
+    if size > MOST_BYTES:
+        raise typer.BadParameter(f"{file} has {size / MOST_BYTES:.1f} GB; a file takes at most 1 GB: split it")
     if on_duplicate not in ("skip", "update"):
         raise typer.BadParameter("write skip or update", param_hint="--on-duplicate")
     options: dict[str, Any] = {"on_duplicate": on_duplicate, "mapping": mapping_of(mapping or [])}

@@ -167,6 +167,11 @@ def test_what_cannot_be_done_is_said_with_what_to_do(desk: Desk) -> None:
     assert (code, "does not exist" in err) == (WRONG, True)
     code, _, err = desk.run("upload", desk.file("empty.csv", ""), "--campaign", desk.campaign)
     assert (code, "is empty" in err) == (WRONG, True)
+    large = desk.file("large.csv", "")
+    with large.open("wb") as end:
+        end.truncate((1 << 30) + 1)  # a hole, and no bytes on the disk
+    code, _, err = desk.run("upload", large, "--campaign", desk.campaign)
+    assert (code, "at most 1 GB" in err) == (WRONG, True)
     code, _, err = desk.run("upload", file, "--campaign", "nobody")
     assert (code, "no campaign nobody" in err, "Spring sale" in err) == (FAILED, True, True)
     code, _, err = desk.run("upload", file, "--campaign", desk.campaign, "--mapping", "phone")
