@@ -11,6 +11,7 @@ from api.operations.listing import ListRequest, listed
 from api.operations.services import Services
 from api.schemas.campaign_figures import ColumnOut, HourOut, ResultsOut, StatsOut
 from dialer.domain.actors import Actor
+from dialer.domain.formulas import guarded
 from dialer.store import pages, prospect_reads
 from dialer.store.stats import tallies_of
 
@@ -29,7 +30,6 @@ _OWN = {
     "last_outcome": "last_outcome",
     "next_due_at": "next_due_at",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def read_stats(services: Services, actor: Actor, reference: str) -> StatsOut:
@@ -118,6 +118,7 @@ def _lines(rows: list[list[Any]]) -> bytes:
 
 
 def _cell(value: object) -> str:
-    """A spreadsheet takes a cell with such a beginning for a formula; phone numbers are none."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not text[1:].isdigit() else text
+    """Texts are made harmless for spreadsheets; a negative number is no formula."""
+    if isinstance(value, int | float):
+        return str(value)
+    return "" if value is None else guarded(str(value))

@@ -137,3 +137,12 @@ async def test_stats_and_results_come_from_what_is_counted(api: Api):
     assert rows[1]["plan"] == "gold"
     answer = await api.call("GET", f"{path}/results", expect=200, headers={"Accept": "text/csv"})
     assert answer.text.splitlines() == ["Name,Phone,Plan,Disposition", f",{PERSON},,", "Ada,+12025550124,gold,"]
+
+
+async def test_a_file_of_results_has_no_cell_that_a_spreadsheet_would_calculate(api: Api):
+    path = await _ready(api, display_columns=["phone", "plan", "balance"])
+    variables = {"plan": "=1", "balance": -5}
+    await api.post(f"{path}/prospects", {"phone": "+12025550124", "variables": variables})
+    await api.post(f"{path}/prospects", {"phone": "+12025550125", "variables": {"plan": "+1", "balance": "@x"}})
+    answer = await api.call("GET", f"{path}/results", expect=200, headers={"Accept": "text/csv"})
+    assert answer.text.splitlines()[2:] == ["+12025550124,'=1,-5", "+12025550125,'+1,'@x"]
