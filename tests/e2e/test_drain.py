@@ -25,7 +25,7 @@ from dialer.stack.temporal import NAMESPACE
 from tests.e2e.campaigns import Campaign, fresh_phones, in_real_time, ok, script, until
 from tests.fixtures_stack import FOREIGN, Stack
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.seconds]
+pytestmark = pytest.mark.timeout(240)
 
 #: From a worker's last request to the first one of whoever takes over: a process has to be started for that.
 RESUMED_S = 20.0
@@ -132,11 +132,12 @@ def assert_all_were_called_once(campaign: Campaign, phones: Sequence[str]) -> No
     assert {person["state"] for person in campaign.prospects()} == {"reached"}
 
 
+@pytest.mark.seconds
 def test_sigterm_for_all_workers_with_fifty_calls_in_flight_loses_and_doubles_nothing(stack: Stack) -> None:
     campaign = Campaign.make(stack, redial=ONCE, pace={"max_concurrent": 110, "calls_per_second": 25})
-    phones = fresh_phones(140)
+    phones = fresh_phones(130)
     for phone in phones:
-        script(stack, phone, {"kind": "human", "ring_s": 1, "talk_s": 20})
+        script(stack, phone, {"kind": "human", "ring_s": 1, "talk_s": 14})
     campaign.add(phones)
     with in_real_time(stack), slow_carrier(stack, 1.5):
         ok(campaign.post("launch"))
@@ -157,6 +158,7 @@ def test_sigterm_for_all_workers_with_fifty_calls_in_flight_loses_and_doubles_no
     assert max(dialed_at(campaign).values()) > told, "the campaign went on after the signal"
 
 
+@pytest.mark.seconds
 def test_workers_that_are_ended_one_after_the_other_leave_no_gap(stack: Stack) -> None:
     campaign = Campaign.make(stack, redial=ONCE, pace={"max_concurrent": 60, "calls_per_second": 8})
     phones = fresh_phones(150)
@@ -180,7 +182,7 @@ def test_workers_that_are_ended_one_after_the_other_leave_no_gap(stack: Stack) -
 
 def test_an_import_whose_worker_is_ended_goes_on_where_it_was(stack: Stack) -> None:
     campaign = Campaign.make(stack, keep_open=True)
-    people = 30_000
+    people = 14_000
     rows = "".join(f"p{number},Person {number},+1408555{number % 10_000:04d}\n" for number in range(people))
     files = {"file": ("people.csv", ("external_id,name,phone\n" + rows).encode(), "text/csv")}
     path = f"/campaigns/{campaign.id}/prospects:upload"
@@ -252,6 +254,7 @@ def alone(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., Alone]]:
         worker.process.wait()
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_without_work_ends_at_once(alone: Callable[..., Alone], number: signal.Signals) -> None:
     worker = alone()
@@ -264,6 +267,7 @@ def test_a_worker_without_work_ends_at_once(alone: Callable[..., Alone], number:
     assert "Traceback" not in said
 
 
+@pytest.mark.seconds
 def test_a_worker_that_waits_for_temporal_ends_when_it_is_told(alone: Callable[..., Alone]) -> None:
     """Somebody listens and never answers: the worker has not begun, so that it need not be waited for."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

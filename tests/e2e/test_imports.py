@@ -36,7 +36,6 @@ def add_up(found: dict[str, Any]) -> bool:
     return found["rows_read"] == found["created"] + found["updated"] + found["skipped"] + found["failed"]
 
 
-@pytest.mark.seconds
 def test_a_pause_during_an_import_stays_a_pause_and_a_cancelled_import_goes_on_when_retried(stack: Stack) -> None:
     campaign = Campaign.make(stack, keep_open=True)
     campaign.add(fresh_phones(1))
