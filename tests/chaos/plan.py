@@ -23,7 +23,7 @@ BRISK_PROCESSES = 0.5
 BRISK_PACE = 1.8
 """Of the calls per second of a usual run: most of a run is people who wait for their turn."""
 MIX = {"human": 0.62, "no_answer": 0.13, "busy": 0.1, "voicemail": 0.06, "unreachable": 0.04}
-BRISK_MIX = {"human": 0.78, "no_answer": 0.08, "busy": 0.05, "voicemail": 0.03, "unreachable": 0.02}
+BRISK_MIX = {"human": 0.84, "no_answer": 0.06, "busy": 0.04, "voicemail": 0.02, "unreachable": 0.01}
 """Fewer people are called again."""
 
 

@@ -28,6 +28,8 @@ ENDS_S = 900.0
 """On a machine that does much else; a campaign in which nothing happens for ``STILL_S`` is given up before."""
 STILL_S = 90.0
 SETTLES_S = 60.0
+LOOK_S = 0.5
+"""Between two looks at the campaigns: while the API answers them it hears of no call."""
 ANSWERS = ("pause answered", "stop answered", "suppress answered")
 Teller = Callable[[str], None]
 
@@ -133,7 +135,7 @@ class Run:
             self.tell(f"{found['progress']:.0%} done, stops at {share:.0%}")
             if found["progress"] >= share:
                 return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(LOOK_S)
 
     def _controls(self, scenery: Scenery) -> Controls:
         return Controls(
@@ -170,7 +172,7 @@ class Run:
             ]
             if not stuck:
                 break
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_S)
         stuck += await self._await_imports(scenery)
         return stuck
 
