@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import rules_from_json
@@ -60,8 +61,48 @@ async def ask_callback(
     after the commit; a completed one calls nobody before its next launch. Raises LookupError; StateConflict when the
     campaign is stopped; NotToBeCalled, NoOpening, AfterEnd.
     """
-    sql = "SELECT campaign_id FROM prospects WHERE id = :id"
-    known = await one(session, sql, {"id": prospect_id})
+    row = await _locked(session, prospect_id)
+    due_at = _due_at(row, asked_for, timing)
+    sql = """
+        INSERT INTO callback_requests (workspace_id, campaign_id, prospect_id, call_id, asked_for, due_at, created_by)
+        VALUES (:workspace, :campaign, :prospect, :call, :asked_for, :due_at, :by) RETURNING id"""
+    parameters = {
+        "workspace": row.workspace_id,
+        "campaign": row.campaign_id,
+        "prospect": prospect_id,
+        "call": call_id,
+        "asked_for": asked_for,
+        "due_at": due_at,
+        "by": created_by,
+    }
+    made = await one(session, sql, parameters)
+    assert made is not None
+    await session.execute(text(_MAKE_DUE), {**parameters, "id": made.id})
+    return Asked(
+        id=made.id,
+        prospect_id=prospect_id,
+        campaign_id=row.campaign_id,
+        campaign_status=CampaignStatus(row.status),
+        asked_for=asked_for,
+        due_at=due_at,
+    )
+
+
+#: Somebody who asks can be reached at their phone, whatever was thought of it; on the one where they asked.
+_MAKE_DUE = """
+    UPDATE prospects p SET callback_id = :id, callback_at = :asked_for,
+        state = CASE WHEN state IN ('in_call', 'held') THEN state ELSE 'ready' END,
+        next_due_at = CASE WHEN state = 'in_call' THEN next_due_at ELSE :due_at END,
+        bad_phones = CASE WHEN state = 'invalid' THEN 0 ELSE bad_phones END,
+        phone_at = coalesce((SELECT CASE WHEN c.to_phone = p.phone THEN 0 ELSE o.position END
+            FROM calls c LEFT JOIN prospect_phones o ON o.prospect_id = p.id AND o.phone = c.to_phone
+            WHERE c.id = :call), CASE WHEN state = 'invalid' THEN 0 ELSE phone_at END)
+    WHERE id = :prospect"""
+
+
+async def _locked(session: AsyncSession, prospect_id: UUID) -> Row[Any]:
+    """The person, locked, and their campaign. Raises LookupError, StateConflict, NotToBeCalled."""
+    known = await one(session, "SELECT campaign_id FROM prospects WHERE id = :id", {"id": prospect_id})
     if known is None:
         raise LookupError(f"there is no prospect {prospect_id}")
     await share_campaign(session, known.campaign_id)
@@ -77,6 +118,11 @@ async def ask_callback(
         raise StateConflict(row.status)
     if row.suppressed:
         raise NotToBeCalled
+    return row
+
+
+def _due_at(row: Row[Any], asked_for: datetime, timing: Timing) -> datetime:
+    """The time asked for, or when the person's hours open after it. Raises NoOpening, AfterEnd."""
     rules = rules_from_json(row.settings)
     zones = ZoneSet.parse(row.zone_set) if row.zone_set else None
     due_at = rules.hours.next_open(asked_for, timedelta(seconds=timing.window_margin_s), zones)
@@ -84,39 +130,7 @@ async def ask_callback(
         raise NoOpening
     if rules.end_at is not None and due_at >= rules.end_at:
         raise AfterEnd(rules.end_at)
-    sql = """
-        INSERT INTO callback_requests (workspace_id, campaign_id, prospect_id, call_id, asked_for, due_at, created_by)
-        VALUES (:workspace, :campaign, :prospect, :call, :asked_for, :due_at, :by) RETURNING id"""
-    parameters = {
-        "workspace": row.workspace_id,
-        "campaign": row.campaign_id,
-        "prospect": prospect_id,
-        "call": call_id,
-        "asked_for": asked_for,
-        "due_at": due_at,
-        "by": created_by,
-    }
-    made = await one(session, sql, parameters)
-    assert made is not None
-    # Somebody who asks can be reached at their phone, whatever was thought of it.
-    sql = """
-        UPDATE prospects p SET callback_id = :id, callback_at = :asked_for,
-            state = CASE WHEN state IN ('in_call', 'held') THEN state ELSE 'ready' END,
-            next_due_at = CASE WHEN state = 'in_call' THEN next_due_at ELSE :due_at END,
-            bad_phones = CASE WHEN state = 'invalid' THEN 0 ELSE bad_phones END,
-            phone_at = coalesce((SELECT CASE WHEN c.to_phone = p.phone THEN 0 ELSE o.position END
-                FROM calls c LEFT JOIN prospect_phones o ON o.prospect_id = p.id AND o.phone = c.to_phone
-                WHERE c.id = :call), CASE WHEN state = 'invalid' THEN 0 ELSE phone_at END)
-        WHERE id = :prospect"""
-    await session.execute(text(sql), {**parameters, "id": made.id})
-    return Asked(
-        id=made.id,
-        prospect_id=prospect_id,
-        campaign_id=row.campaign_id,
-        campaign_status=CampaignStatus(row.status),
-        asked_for=asked_for,
-        due_at=due_at,
-    )
+    return due_at
 
 
 async def withdraw_of_call(session: AsyncSession, call_id: UUID) -> None:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.dispositions import OUTCOME_RULES, RULES, Disposition, Outcome
@@ -53,6 +54,37 @@ async def note_outcome(
     once. Raises LookupError, NotAnswered, CalledSince; for a ``callback_at`` NobodysCall, and what ``ask_callback``
     raises.
     """
+    call = await _locked(session, call_id, outcome, created_by)
+    over = call.state == CallState.ENDED and call.amd_due_at is None
+    if over and call.prospect_id is not None:
+        await _refuse_if_called_since(session, call_id, call.prospect_id, call.claimed_at)
+    sql = "UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome RETURNING id"
+    new = await one(session, sql, {"id": call_id, "outcome": outcome.value}) is not None
+    if call.prospect_id is None:
+        if callback_at is not None:
+            raise NobodysCall
+        return Noted(campaign_id=call.campaign_id, decided=False)
+    if new:
+        await withdraw_of_call(session, call_id)
+    decided = new and over and await decide_again(session, call_id) is not None
+    if over:
+        sql = "UPDATE prospects SET last_outcome = :outcome WHERE id = :id"
+        await session.execute(text(sql), {"id": call.prospect_id, "outcome": outcome.value})
+    if callback_at is None:
+        return Noted(campaign_id=call.campaign_id, decided=decided)
+    asked = await ask_callback(session, call.prospect_id, callback_at, timing, call_id=call_id, created_by=created_by)
+    if over:
+        sql = """UPDATE calls SET next_state = 'ready', next_due_at = :due_at, next_reason = 'a callback was asked for'
+                 WHERE id = :id"""
+        await session.execute(text(sql), {"id": call_id, "due_at": asked.due_at})
+    return Noted(campaign_id=call.campaign_id, decided=True, asked=asked)
+
+
+async def _locked(session: AsyncSession, call_id: UUID, outcome: Outcome, created_by: str | None) -> Row[Any]:
+    """The call, locked, and the person suppressed if they want that. Advisory locks come before those of rows.
+
+    Raises LookupError, NotAnswered.
+    """
     sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id"
     known = await one(session, sql, {"id": call_id})
     if known is None:
@@ -63,7 +95,7 @@ async def note_outcome(
         await suppress(
             session, known.workspace_id, known.to_phone, reason=outcome.value, source="outcome", created_by=created_by
         )
-    sql = """SELECT state, disposition, prospect_id, amd_due_at, claimed_at FROM calls WHERE id = :id
+    sql = """SELECT state, disposition, prospect_id, campaign_id, amd_due_at, claimed_at FROM calls WHERE id = :id
              FOR NO KEY UPDATE"""
     call = await one(session, sql, {"id": call_id})
     assert call is not None
@@ -71,29 +103,7 @@ async def note_outcome(
         raise NotAnswered
     if call.state not in (CallState.IN_PROGRESS, CallState.ENDED):
         raise NotAnswered
-    over = call.state == CallState.ENDED and call.amd_due_at is None
-    if over and call.prospect_id is not None:
-        await _refuse_if_called_since(session, call_id, call.prospect_id, call.claimed_at)
-    sql = "UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome RETURNING id"
-    new = await one(session, sql, {"id": call_id, "outcome": outcome.value}) is not None
-    if call.prospect_id is None:
-        if callback_at is not None:
-            raise NobodysCall
-        return Noted(campaign_id=known.campaign_id, decided=False)
-    if new:
-        await withdraw_of_call(session, call_id)
-    decided = new and over and await decide_again(session, call_id) is not None
-    if over:
-        sql = "UPDATE prospects SET last_outcome = :outcome WHERE id = :id"
-        await session.execute(text(sql), {"id": call.prospect_id, "outcome": outcome.value})
-    if callback_at is None:
-        return Noted(campaign_id=known.campaign_id, decided=decided)
-    asked = await ask_callback(session, call.prospect_id, callback_at, timing, call_id=call_id, created_by=created_by)
-    if over:
-        sql = """UPDATE calls SET next_state = 'ready', next_due_at = :due_at, next_reason = 'a callback was asked for'
-                 WHERE id = :id"""
-        await session.execute(text(sql), {"id": call_id, "due_at": asked.due_at})
-    return Noted(campaign_id=known.campaign_id, decided=True, asked=asked)
+    return call
 
 
 async def _refuse_if_called_since(
