@@ -54,7 +54,9 @@ async def requeue_campaign(services: Services, actor: Actor, reference: str, giv
         raise _stopped(error.current_status) from None
     except LookupError:
         raise NotFound("campaign") from None
-    status = campaign["status"]
+    async with services.database.transaction(actor.workspace_id) as session:
+        # It may have completed meanwhile.
+        status = (await find_campaign(session, str(campaign["id"])))["status"]
     if given.launch and status == CampaignStatus.COMPLETED and done.requeued:
         status = (await launch_campaign(services, actor, str(campaign["id"]))).status
     else:
