@@ -80,5 +80,6 @@ async def test_a_run_calls_those_again_whom_the_last_did_not_reach(database: Dat
         assert await world.tally() == {"exhausted": 1}
         assert await changed(world, control.await_next_run)
     assert [
-        run.requeued for run in await world.read("SELECT requeued FROM requeues WHERE campaign_id = :c ORDER BY id")
+        run.requeued
+        for run in await world.read("SELECT requeued FROM requeues WHERE campaign_id = :c ORDER BY created_at")
     ] == [0, 1]
