@@ -49,6 +49,7 @@ MUTANTS = {
             )
         },
         often=("place", "reconcile", "wait", "go_on"),
+        seed=3,
     ),
     "an end that does not count the attempt": Mutant(
         edits={"attempts = attempts + :counted": "attempts = attempts + 0 * :counted"}
