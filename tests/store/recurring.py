@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from dialer.domain.runs import RunOutcome, RunReason
 from dialer.store import control
 from dialer.store.database import Database
@@ -47,11 +45,6 @@ async def runs_of(world: World) -> list[tuple[str, RunOutcome, RunReason | None]
     """What is known of the runs, oldest first."""
     sql = "SELECT trigger, outcome, reason FROM campaign_runs WHERE campaign_id = :c ORDER BY due_at"
     return [(row.trigger, row.outcome, row.reason) for row in await world.read(sql)]
-
-
-async def in_transaction(world: World, ask: Callable[[AsyncSession], Awaitable[Any]]) -> Any:
-    async with world.database.transaction(world.workspace_id) as session:
-        return await ask(session)
 
 
 def now() -> datetime:
