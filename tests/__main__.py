@@ -23,15 +23,18 @@ ENOUGH = ("-x", "--exitfirst")
 
 def main() -> int:
     """Returns pytest's exit code, the first part's if that failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests", description=(__doc__ or "").partition("\n")[0])
+    about = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m tests", description=about, allow_abbrev=False)
     parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("-m", dest="marked", default="", help="as pytest's, within each part")
     options, rest = parser.parse_known_args()
     several = ["--numprocesses", str(options.processes), "--dist", "loadfile", "--no-loadscope-reorder"]
     began = time.monotonic()
     counted: Counter[str] = Counter()
     codes: list[int] = []
-    for arguments in (["-m", f"not {ALONE}", *several], ["-m", ALONE]):
-        codes.append(_run([*arguments, *rest], counted))
+    for part, arguments in ((f"not {ALONE}", several), (ALONE, [])):
+        marked = f"({options.marked}) and {part}" if options.marked else part
+        codes.append(_run(["-m", marked, *arguments, *rest], counted))
         if codes[-1] == INTERRUPTED or (codes[-1] not in (0, NOTHING_FOUND) and set(rest) & set(ENOUGH)):
             break
     told = ", ".join(f"{n} {what}" for what, n in counted.items() if n) or "no tests ran"
@@ -62,4 +65,7 @@ _NAMES = {"failures": "failed", "errors": "with an error", "skipped": "skipped"}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # pytest has said so
+        sys.exit(INTERRUPTED)
