@@ -118,6 +118,8 @@ class BatchActivities:
         if not standing.ignore_missing_variables:
             reasons += await reasons_of_missing(session, row)
         if not reasons:
+            if not standing.is_due:
+                return
             try:
                 await control.launch(session, standing.campaign_id)
             except control.StateConflict as error:

@@ -80,8 +80,7 @@ class _ReceivingBatch(Receiving):
             raise invalid(part.name, "given_twice", "This field is given twice")
 
     async def begin(self, filename: str) -> UUID:
-        early = "agent_id" in self._fields or "rules" in self._fields
-        given = _checked(self._fields)[0] if early else None
+        given = _checked(self._fields)[0] if "agent_id" in _document(self._fields) else None
         async with self.services.database.transaction(self.actor.workspace_id) as session:
             if given is None:
                 # Whose agent it is comes behind the file, and a draft cannot be without one.

@@ -15,6 +15,7 @@ from api.operations.errors import Conflict, Invalid, NotFound
 from api.operations.filters import created
 from api.operations.listing import ListRequest, listed
 from api.operations.services import Services
+from api.operations.waking import nudge_batch
 from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
 from api.schemas.batches import BatchCancelled, BatchCounts, BatchOut, BatchPatch
@@ -76,7 +77,7 @@ async def change_batch(services: Services, actor: Actor, batch_id: UUID, patch: 
             await batches.annotate(session, batch_id, patch.metadata)
         row = await _found(session, batch_id)
     if "scheduled_at" in given:
-        await _nudge(services, batch_id)
+        await nudge_batch(services, batch_id)
     return batch_out(services, row)
 
 
@@ -110,7 +111,7 @@ async def cancel_batch(services: Services, actor: Actor, batch_id: UUID, given: 
         stopped = await stop_campaign(services, actor, str(row["campaign_id"]), given)
         live, undecided = stopped.calls_in_flight, stopped.undecided or 0
     await _tell_import(services, row["import_id"])
-    await _nudge(services, batch_id)
+    await nudge_batch(services, batch_id)
     after = await read_batch(services, actor, batch_id)
     return BatchCancelled(**after.model_dump(), calls_in_flight=live, undecided=undecided or None)
 
@@ -123,14 +124,6 @@ async def _tell_import(services: Services, import_id: UUID | None) -> None:
         await services.workflows.cancel_import(import_id)
     except (RPCError, RuntimeError) as error:
         log.warning("import %s could not be told that it is cancelled: %s", import_id, type(error).__name__)
-
-
-async def _nudge(services: Services, batch_id: UUID) -> None:
-    """The row is the truth, and the sweep looks at it: a nudge that is lost fails no request."""
-    try:
-        await services.workflows.nudge_batch(batch_id)
-    except (RPCError, RuntimeError) as error:
-        log.warning("batch %s could not be nudged: %s", batch_id, type(error).__name__)
 
 
 async def _found(session: AsyncSession, batch_id: UUID) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from api.operations.prospect_variables import missing_of
 from api.operations.recurrences import recurrence_problems
 from api.operations.schedules import mirror_schedule, recurs, requeue_for_launch
 from api.operations.services import Services
-from api.operations.waking import nudge, wake_campaign
+from api.operations.waking import nudge, nudge_batch, wake_campaign
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
 from dialer.domain.actors import Actor
 from dialer.domain.states import CampaignStatus
@@ -65,6 +65,7 @@ async def launch_campaign(
     try:
         await services.workflows.start_campaign(actor.workspace_id, row["id"], row["name"])
         await nudge(services, row["id"])
+        await nudge_batch(services, row["batch_id"])
     except (RPCError, RuntimeError) as error:
         # The row says running, so the sweep starts the workflow as soon as Temporal answers again.
         log.warning(
@@ -99,6 +100,7 @@ async def stop_campaign(services: Services, actor: Actor, reference: str, given:
             await control.stop(session, campaign_id, hang_up=given.calls == "hang_up")
         except control.StateConflict as error:
             raise _conflict(error.current_status) from None
+    await nudge_batch(services, row["batch_id"])
     return await _settled(services, actor, row)
 
 

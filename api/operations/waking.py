@@ -38,3 +38,13 @@ async def nudge(services: Services, campaign_id: UUID) -> None:
         await services.workflows.nudge_campaign(campaign_id)
     except (RPCError, RuntimeError) as error:
         log.warning("campaign %s could not be nudged: %s", campaign_id, type(error).__name__)
+
+
+async def nudge_batch(services: Services, batch_id: UUID | None) -> None:
+    """Tell a batch's workflow that its rows have changed; a campaign of its own has no batch."""
+    if batch_id is None:
+        return
+    try:
+        await services.workflows.nudge_batch(batch_id)
+    except (RPCError, RuntimeError) as error:
+        log.warning("batch %s could not be nudged: %s", batch_id, type(error).__name__)

@@ -132,11 +132,13 @@ async def hold(session: AsyncSession, batch_id: UUID) -> None:
 
 
 async def standing_of(session: AsyncSession, batch_id: UUID) -> Standing | None:
-    """Where the batch stands now; None when there is none. ``anybody``: there is somebody to call, or may be."""
+    """Where the batch stands now; None when there is none. ``anybody``: somebody can be called, or may be by then."""
     sql = f"""
         SELECT t.*, {STATUS} AS status, c.id AS campaign_id, c.name, i.id AS found_import, i.error AS import_error,
             coalesce(i.run, 1) AS run, i.started_at, dialer_now() AS now,
-            EXISTS (SELECT 1 FROM prospects p WHERE p.campaign_id = c.id AND p.state = 'ready') AS anybody
+            coalesce(CAST(c.settings ->> 'keep_open' AS boolean), false)
+                OR EXISTS (SELECT 1 FROM prospects p WHERE p.campaign_id = c.id AND p.state IN ('ready', 'held'))
+                OR EXISTS (SELECT 1 FROM imports o WHERE o.campaign_id = c.id AND o.status = 'running') AS anybody
         FROM {_SOURCE} WHERE t.id = :id"""
     row = await one(session, sql, {"id": batch_id})
     return None if row is None else _standing(row)

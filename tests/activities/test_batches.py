@@ -3,7 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
-from activities.batches import restart_batches
+from activities.batches import BatchActivities, BatchRef, restart_batches
+from dialer.domain.timing import Timing
 from dialer.store import control
 from dialer.store.database import Database
 from tests.activities.recorders import Recorder
@@ -42,3 +43,29 @@ async def test_a_batch_that_is_not_over_gets_a_workflow_and_a_late_one_is_woken(
     await restart_batches(database, workflows)
     assert set(workflows.batches) == {made[name] for name in ("importing", "waiting", "late", "dialing")}
     assert workflows.nudged_batches == [made["late"]]
+
+
+async def test_only_a_file_that_has_nobody_at_all_fails_before_its_time(database: Database) -> None:
+    activities = BatchActivities(database, Recorder(), timing=Timing(), callback_url="https://dialer.example")
+    for who, settings, step in (
+        (None, ALWAYS, "over"),
+        (None, ALWAYS.replace("{", '{"keep_open": true, ', 1), "wait"),
+        ("held", ALWAYS, "wait"),
+        ("import", ALWAYS, "wait"),
+    ):
+        world = await make_world(database, settings=settings)
+        batch_id, import_id = await make_batch(world, b"phone\n", timedelta(days=1))
+        await old(world, import_id, "completed")
+        if who == "held":
+            await world.run("""
+                WITH contact AS (INSERT INTO contacts (workspace_id, phone)
+                    SELECT workspace_id, '+12025550123' FROM campaigns WHERE id = :c RETURNING id, workspace_id)
+                INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, state, held_reason)
+                SELECT workspace_id, :c, id, '+12025550123', 'held', 'zone_unresolved' FROM contact""")
+        if who == "import":
+            sql = "INSERT INTO imports (workspace_id, campaign_id, filename, options) VALUES (:w, :c, 'f', '{}')"
+            await world.run(sql, w=world.workspace_id)
+        ref = BatchRef(workspace_id=str(world.workspace_id), batch_id=str(batch_id))
+        assert (await activities.launch_batch(ref)).step == step, who
+        (row,) = await world.read("SELECT status FROM campaigns WHERE id = :c")
+        assert row.status == "draft"

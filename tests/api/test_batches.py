@@ -83,9 +83,10 @@ async def test_campaigns_of_batches_are_listed_only_on_request(api: Api):
 
 
 async def test_fields_may_come_behind_the_file_and_rules_as_fields_of_their_own(api: Api):
-    parts = [*file().items()]
-    for name, value in {**await form(api), "rules": "", "pace": '{"max_concurrent": 7}', "record": "true"}.items():
-        parts.append((name, (None, value)))  # a part without a file name is a field
+    parts = [("rules", (None, '{"pace": {"max_concurrent": 7}}')), *file().items()]
+    for name, value in {**await form(api), "rules": "", "record": "true"}.items():
+        if value:
+            parts.append((name, (None, value)))  # a part without a file name is a field
     made = (await api.call("POST", "/batches", expect=201, files=parts)).json()
     campaign = await api.get(f"/campaigns/{made['campaign_id']}")
     assert (campaign["pace"]["max_concurrent"], campaign["record"]) == (7, True)
