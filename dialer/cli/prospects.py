@@ -163,8 +163,16 @@ def undo(import_id: Import, home: HomeOption = DEFAULT_HOME) -> None:
 
 
 @app.command()
+def cancel(import_id: Import, home: HomeOption = DEFAULT_HOME) -> None:
+    """Stop an import that runs. What it has written stays, and retry goes on from there."""
+    with ApiClient.of_home(home) as api:
+        done = api.post(f"/imports/{import_id}/cancel")
+    output().print(f"import {import_id} is cancelled after {done['rows_read']:,} rows", soft_wrap=True)
+
+
+@app.command()
 def retry(import_id: Import, home: HomeOption = DEFAULT_HOME) -> None:
-    """Continue a failed import where it stopped, and wait for its end. Exit codes as for upload."""
+    """Continue a failed or cancelled import where it stopped, and wait for its end. Exit codes as for upload."""
     console = errors()
     with ApiClient.of_home(home) as api:
         api.post(f"/imports/{import_id}/retry")

@@ -161,6 +161,17 @@ def test_bad_rows_are_shown_and_saved_to_be_corrected(desk: Desk) -> None:
     assert (code, desk.imports()) == (GOOD, [])
 
 
+def test_an_import_is_cancelled_once(desk: Desk) -> None:
+    announced = {"filename": "people.csv", "size_bytes": 1000}
+    made = desk.stack.api.post(f"/campaigns/{desk.campaign}/imports", json=announced).json()["import_id"]
+    code, out, _ = desk.run("cancel", made)
+    assert (code, "cancelled after 0 rows" in out) == (GOOD, True)
+    assert [each["status"] for each in desk.imports()] == ["cancelled"]
+    desk.run("undo", made)
+    code, _, err = desk.run("cancel", made)
+    assert (code, "404" in err) == (FAILED, True)
+
+
 def test_what_cannot_be_done_is_said_with_what_to_do(desk: Desk) -> None:
     file = desk.file("people.csv", "phone,name\n+12025550123,Ada\n")
     code, _, err = desk.run("upload", desk.folder / "nothing.csv", "--campaign", desk.campaign)

@@ -74,7 +74,7 @@ async def settled(world: World, wanted: int) -> None:
     raise AssertionError(f"{await connections_of(world)} transactions are open, not {wanted}")
 
 
-@pytest.mark.timeout(120 + ROWS // 1000)
+@pytest.mark.timeout(120 + ROWS // 100)
 async def test_however_many_rows_are_written_memory_stays_flat(world: World):
     await crowd(world, ROWS)
     given = await reading(world)
