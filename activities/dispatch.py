@@ -21,7 +21,7 @@ from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.restores import Mark
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
 from dialer.domain.timing import Timing
-from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open
+from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open, reopen_more
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
 from dialer.store.control import await_next_run, complete, count_live, start_scheduled
 from dialer.store.database import Database, one
@@ -77,6 +77,8 @@ class Step:
     retry_s: float | None = None
     """When only the pace stands in the way, or there is more to do at once: go on after this."""
     finished: bool = False
+    reopening: bool = False
+    """Held people are still to be looked at again: until then nothing is waited for, and nothing completes."""
     ends_at: datetime | None = None
     now: datetime
 
@@ -111,6 +113,8 @@ class DispatchActivities:
                 claimed += len(step.calls)
                 if step.finished:
                     return Leg(end=LegEnd.FINISHED, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
+                if step.reopening:
+                    await self._reopen(workspace_id, campaign_id)
                 left = ends - asyncio.get_running_loop().time()
                 if step.waiting is not None and self._is_long(step.waiting, step.now, left):
                     idle = await self._go_idle(workspace_id, campaign_id, step, step.waiting, claimed)
@@ -142,9 +146,11 @@ class DispatchActivities:
                 step = Step(retry_s=0.0, now=now)
             elif opened:
                 found = await claim(session, campaign, rules, opened, self._timing)
-                step = _claimed(found, rules, now)
+                step = replace(_claimed(found, rules, now), reopening=campaign.reopening)
                 if step.calls:
                     standing = await read_campaign_standing(session, campaign_id)
+            elif campaign.reopening:
+                return Step(reopening=True, now=now)
             else:
                 closed = never_open(lanes, rules, now, self._timing)
                 held = await hold_never_open(session, campaign_id, closed, settings_version=campaign.settings_version)
@@ -209,6 +215,11 @@ class DispatchActivities:
             return Step(finished=True, now=now)
         return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
 
+    async def _reopen(self, workspace_id: UUID, campaign_id: UUID) -> None:
+        """A batch in a transaction of its own, so that no claim holds its locks for so long."""
+        async with self._database.transaction(workspace_id) as session:
+            await reopen_more(session, campaign_id)
+
     async def _finish(self, workspace_id: UUID, campaign: Row[Any], rules: CampaignRules, step: Step) -> Step:
         if rules.keep_open and rules.recurrence is None:
             return step
@@ -244,7 +255,7 @@ class DispatchActivities:
 
     def _pause_s(self, step: Step, left: float) -> float:
         """How long to wait for a wake-up: less than a heartbeat's patience, and not past the leg's end."""
-        if step.calls:
+        if step.calls or step.reopening:
             return 0.0
         longest = min(left, 2.0)
         if step.retry_s is not None:
@@ -289,5 +300,5 @@ def _claimed(found: Claim, rules: CampaignRules, now: datetime) -> Step:
 async def read_campaign(session: AsyncSession, campaign_id: UUID) -> Row[Any] | None:
     """The campaign's row as a leg needs it."""
     sql = """SELECT id, workspace_id, agent_id, name, status, settings, settings_version, control_version,
-             paused_reason, completed_reason FROM campaigns WHERE id = :id AND hidden_at IS NULL"""
+             paused_reason, completed_reason, reopening FROM campaigns WHERE id = :id AND hidden_at IS NULL"""
     return await one(session, sql, {"id": campaign_id})

@@ -65,6 +65,7 @@ def chosen_calls(filters: CallFilters) -> pages.Conditions:
             "phone": (_WITH_PHONE, phone),
             "after": ("coalesce(t.dialed_at, t.created_at) > :after", filters.started_after),
             "before": ("coalesce(t.dialed_at, t.created_at) < :before", filters.started_before),
+            "version": ("t.settings_version = :version", filters.settings_version),
         }
     )
 

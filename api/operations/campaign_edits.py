@@ -39,7 +39,7 @@ from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.setting_changes import differences
 from dialer.domain.states import CampaignStatus
 from dialer.store import campaign_rows, catalog, setting_versions
-from dialer.store.campaign_ends import reopen_held
+from dialer.store.campaign_ends import hold_unknown_zones, reopen_held
 from dialer.store.edit_effects import undecided_before
 from dialer.store.locks import hold_campaign
 from dialer.store.turns import change_rate
@@ -196,11 +196,12 @@ async def _follow(session: AsyncSession, row: Mapping[str, Any], settings: Mappi
     rates = [rules_from_json(each).pace.calls_per_second for each in (row["settings"], settings)]
     if rates[0] != rates[1]:
         await change_rate(session, row["id"], *rates)
-    if settings["calling_hours"] != row["settings"]["calling_hours"]:
-        await reopen_held(session, row["id"])
-    before, after = (each["calling_hours"]["zone"] == PROSPECT_ZONE for each in (row["settings"], settings))
-    if before != after:
-        await campaign_rows.zone_changed(session, row["id"], fixed_zone=not after)
+    if settings["calling_hours"] == row["settings"]["calling_hours"]:
+        return
+    was_fixed, is_fixed = (each["calling_hours"]["zone"] != PROSPECT_ZONE for each in (row["settings"], settings))
+    if was_fixed and not is_fixed:
+        await hold_unknown_zones(session, row["id"])
+    await reopen_held(session, row["id"], fixed_zone=is_fixed)
 
 
 async def _in_force(services: Services, actor: Actor, campaign_id: UUID, version: int) -> None:

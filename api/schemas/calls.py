@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.base import Document, Metadata, Moment, Owned, Patch, View
+from api.schemas.base import MAX_INTEGER, Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.prospects import Gate, RawPhone, Variables
 from dialer.domain.dispositions import Disposition, Outcome
 from dialer.domain.states import CallState
@@ -29,6 +29,7 @@ class CallFilters(Document):
     phone: RawPhone | None = None
     started_after: Moment | None = None
     started_before: Moment | None = None
+    settings_version: Annotated[int | None, Field(ge=1, le=MAX_INTEGER)] = None
 
 
 class CallIn(Document):
@@ -86,6 +87,7 @@ class CallOut(Owned):
     attempt: int
     direction: str
     channel: str
+    settings_version: int | None = Field(description="The version of the campaign's settings that the call is under.")
     from_: str | None = Field(alias="from")
     to: str | None
     state: str

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from dialer.cli import settings
 from dialer.client.api import DEFAULT_HOME, ApiClient
 from dialer.terminal import output
 
 app = typer.Typer(help="Launch, look at, pause, resume and stop campaigns.", no_args_is_help=True)
-
 Campaign = Annotated[str, typer.Argument(help="The campaign's id or slug.")]
 HomeOption = Annotated[Path, typer.Option("--home", envvar="DIALER_HOME", help="The folder of the stack.")]
 HangUp = Annotated[bool, typer.Option("--hang-up", help="End calls in progress instead of letting them finish.")]
@@ -52,6 +52,11 @@ def resume(campaign: Campaign, home: HomeOption = DEFAULT_HOME) -> None:
 def stop(campaign: Campaign, hang_up: HangUp = False, home: HomeOption = DEFAULT_HOME) -> None:
     """End the campaign for good."""
     _change(campaign, "stop", {"calls": "hang_up" if hang_up else "finish"}, home)
+
+
+app.command("edit")(settings.edit)
+app.command("history")(settings.history)
+app.command("rollback")(settings.rollback)
 
 
 def _change(campaign: str, verb: str, content: object, home: Path) -> None:

@@ -5,6 +5,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dialer.domain.calling_hours import PROSPECT_ZONE
+from dialer.domain.campaign_rules import rules_from_json
 from dialer.store.database import one
 from dialer.store.locks import share_campaign
 
@@ -49,11 +51,50 @@ async def hold_never_open(
     return 0 if row is None else row.n
 
 
-async def reopen_held(session: AsyncSession, campaign_id: UUID) -> None:
+async def reopen_held(session: AsyncSession, campaign_id: UUID, *, fixed_zone: bool = False, batch: int = BATCH) -> int:
     """People who were held because their hours never opened are ready again: the hours or the time have changed.
 
-    Whose hours still do not open is held again by the next leg. The campaign's lock is held by the caller.
+    With ``fixed_zone`` also those whose own zone is not known, since it no longer decides. At most ``batch``; whether
+    there are more is kept with the campaign, whose legs go on with them. Whose hours still do not open is held again by
+    a leg. The campaign's lock and row are held by the caller. How many.
     """
-    sql = """UPDATE prospects SET state = 'ready', held_reason = NULL, next_due_at = coalesce(next_due_at, dialer_now())
-             WHERE campaign_id = :id AND state = 'held' AND held_reason = 'never_open'"""
-    await session.execute(text(sql), {"id": campaign_id})
+    sql = """
+        WITH batch AS (
+            SELECT id FROM prospects WHERE campaign_id = :id AND state = 'held'
+                AND (held_reason = 'never_open' OR (:fixed AND held_reason = 'zone_unresolved'))
+            ORDER BY id LIMIT :batch FOR NO KEY UPDATE
+        ), done AS (UPDATE prospects p SET state = 'ready', held_reason = NULL,
+                next_due_at = coalesce(p.next_due_at, dialer_now())
+            FROM batch WHERE p.id = batch.id AND p.state = 'held' RETURNING p.id)
+        SELECT count(*) AS n FROM done"""
+    row = await one(session, sql, {"id": campaign_id, "fixed": fixed_zone, "batch": batch})
+    reopened = 0 if row is None else row.n
+    sql = "UPDATE campaigns SET reopening = :more WHERE id = :id AND reopening <> :more"
+    await session.execute(text(sql), {"id": campaign_id, "more": reopened == batch})
+    return reopened
+
+
+async def reopen_more(session: AsyncSession, campaign_id: UUID, *, batch: int = BATCH) -> int:
+    """The next of those whom an edit or a launch would look at again, if it left any; how many."""
+    await share_campaign(session, campaign_id)
+    sql = "SELECT settings FROM campaigns WHERE id = :id AND reopening FOR NO KEY UPDATE"
+    row = await one(session, sql, {"id": campaign_id})
+    if row is None:
+        return 0
+    fixed_zone = rules_from_json(row.settings).hours.zone != PROSPECT_ZONE
+    return await reopen_held(session, campaign_id, fixed_zone=fixed_zone, batch=batch)
+
+
+async def hold_unknown_zones(session: AsyncSession, campaign_id: UUID) -> None:
+    """People without a known zone are held, now that their own clock decides again.
+
+    Up to 5,000 of them; the others are not called either, and are held by a leg.
+    """
+    sql = """
+        WITH batch AS (
+            SELECT id FROM prospects WHERE campaign_id = :id AND state = 'ready' AND zone_set = ''
+            LIMIT :batch FOR NO KEY UPDATE
+        )
+        UPDATE prospects p SET state = 'held', held_reason = 'zone_unresolved' FROM batch
+        WHERE p.id = batch.id AND p.state = 'ready'"""
+    await session.execute(text(sql), {"id": campaign_id, "batch": BATCH})

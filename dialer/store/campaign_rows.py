@@ -124,18 +124,6 @@ async def change(
     )
 
 
-async def zone_changed(session: AsyncSession, campaign_id: UUID, *, fixed_zone: bool) -> None:
-    """People without a known zone are held while their own clock decides, and callable while a fixed zone does."""
-    if fixed_zone:
-        sql = """UPDATE prospects SET state = 'ready', held_reason = NULL,
-                     next_due_at = coalesce(next_due_at, dialer_now())
-                 WHERE campaign_id = :id AND state = 'held' AND held_reason = 'zone_unresolved'"""
-    else:
-        sql = """UPDATE prospects SET state = 'held', held_reason = 'zone_unresolved'
-                 WHERE campaign_id = :id AND state = 'ready' AND zone_set = ''"""
-    await session.execute(text(sql), {"id": campaign_id})
-
-
 async def hide(session: AsyncSession, campaign_id: UUID) -> None:
     """Take a campaign out of sight and free its slug; its calls stay."""
     sql = "UPDATE campaigns SET hidden_at = dialer_now(), slug = NULL WHERE id = :id"

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.runs import RunOutcome, RunTrigger
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
@@ -61,7 +62,7 @@ async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
     if rules.recurrence is not None:
         later = row.status != CampaignStatus.SCHEDULED
     status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
-    await reopen_held(session, campaign_id)
+    await reopen_held(session, campaign_id, fixed_zone=rules.hours.zone != PROSPECT_ZONE)
     if rules.recurrence is not None and not later:
         await runs.open_run(session, campaign_id, RunTrigger.LAUNCH, None)
     extra = f"launched_at = dialer_now(), completed_reason = NULL, completed_at = NULL, paused_reason = NULL, {_OWED}"

@@ -270,6 +270,18 @@ async def test_a_campaign_that_is_gone_ends_its_workflow(database: Database, wor
     assert (await leg(line, workflows)).end is LegEnd.FINISHED
 
 
+async def test_a_leg_goes_on_with_held_people_whom_an_edit_left_and_completes_nothing_before(
+    database: Database, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=PEOPLE)
+    await line.run("UPDATE prospects SET state = 'held', held_reason = 'never_open' WHERE campaign_id = :c")
+    await line.run("UPDATE campaigns SET reopening = true WHERE id = :c")
+    first, second = [await leg(line, workflows) for _ in range(2)]
+    assert (first.end, first.claimed) == (LegEnd.MORE, 0)
+    assert (second.end, second.claimed) == (LegEnd.MORE, PEOPLE)
+    assert not (await campaign_row(line)).reopening
+
+
 async def test_people_whose_zones_never_open_together_are_held_and_do_not_block(
     database: Database, workflows: Recorder
 ) -> None:

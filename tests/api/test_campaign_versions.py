@@ -177,8 +177,10 @@ async def test_an_edit_says_what_becomes_of_calls_and_people(api: Api):
     }
     told = {effect["code"]: effect["message"] for effect in answer["effects"]}
     assert told["calls_in_flight"] == "1 call in flight keeps what it was dialed with: caller_numbers, max_call_s"
-    (first, *_) = [call for call in (await api.get("/calls"))["items"] if call["state"] == "in_progress"]
-    assert first["from"] == CALLER
+    under_the_first = (await api.get("/calls", params={"settings_version": 1}))["items"]
+    (talking,) = [call for call in under_the_first if call["state"] == "in_progress"]
+    assert (talking["from"], talking["settings_version"]) == (CALLER, 1)
+    assert (await api.get("/calls", params={"settings_version": 2}))["items"] == []
     full = await patched(api, campaign, pace={"max_concurrent": 1})
     assert effects_of(full) == {"claimed_again": 1}, "one of one is not too many"
 

@@ -16,6 +16,7 @@ class Campaign(Tenant):
     """The row is the truth: ``control_version`` moves with every change of status, ``settings_version`` with the rules.
 
     ``idle_until`` is set while no dispatch leg runs; whoever makes something callable earlier clears it and nudges.
+    ``reopening``: an edit or a launch has left held people for the legs to look at again.
     Runs of a recurrence that were due after ``recurs_since`` are owed.
     """
 
@@ -40,6 +41,7 @@ class Campaign(Tenant):
     recurs_since: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]
     tallies_checked_at: Mapped[datetime | None]
+    reopening: Mapped[bool] = mapped_column(server_default=text("false"))
     batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
 
     __table_args__ = (
