@@ -99,7 +99,10 @@ async def start(
     environment: WorkflowEnvironment, world: World, import_id: UUID
 ) -> WorkflowHandle[ProspectImportWorkflow, ImportProgress]:
     order = ImportInput(
-        workspace_id=str(world.workspace_id), import_id=str(import_id), campaign_id=str(world.campaign_id)
+        workspace_id=str(world.workspace_id),
+        import_id=str(import_id),
+        campaign_id=str(world.campaign_id),
+        run=(await stored(world, import_id)).run,
     )
     return await environment.client.start_workflow(
         ProspectImportWorkflow.run, order, id=f"import-{import_id}", task_queue=CONTROL_QUEUE
