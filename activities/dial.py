@@ -29,11 +29,13 @@ from dialer.carriers.base import (
 )
 from dialer.carriers.twilio import digits_for_extension
 from dialer.clock import steady_seconds
+from dialer.domain.breaker import Trouble
 from dialer.domain.call_results import CallEnded
 from dialer.domain.dispositions import CONFIGURATION_CODES, Disposition, disposition_of_refusal, refusal_pauses_campaign
 from dialer.domain.states import CallState, PausedReason
 from dialer.domain.timing import Timing
 from dialer.sealing import SealBroken
+from dialer.store.breakers import campaigns_of_account, note_answer, note_failure
 from dialer.store.control import StateConflict, pause
 from dialer.store.database import Database, is_transient
 from dialer.store.dialing import Saved, ask_to_cancel, campaign_of, mark_hang_up_sent, save_accepted, save_unknown
@@ -168,16 +170,19 @@ class DialActivities:
         order = self._order(call_id, gate, self._public_url)
         try:
             placed = await self._place(carrier, order, gate, gate_began, turn)
-        except (GateTooOld, NotProcessed) as error:
-            too_old = isinstance(error, GateTooOld)
-            count_request("not_sent" if too_old else "not_processed")
-            reason = "gate_too_old" if too_old else "not_processed"
-            return await self._give_back(call_id, gate, reason)
+        except GateTooOld:
+            count_request("not_sent")
+            return await self._give_back(call_id, gate, "gate_too_old")
+        except NotProcessed as error:
+            count_request("not_processed")
+            await self._failed(gate, Trouble.THROTTLED if error.answered else Trouble.UNREACHABLE, error.retry_after_s)
+            return await self._give_back(call_id, gate, "not_processed")
         except Refused as refusal:
             count_request("refused")
             return await self._refused(call_id, gate, refusal)
         except OutcomeUnknown:
             count_request("unknown")
+            await self._failed(gate, Trouble.FAILING)
             await self._save(gate.workspace_id, lambda session: save_unknown(session, call_id, self._timing))
             return PlacedCall(wait_s=self._timing.reconcile_s)
         count_request("accepted")
@@ -221,6 +226,35 @@ class DialActivities:
                 left = timing.gate_age_s - (steady_seconds() - gate_began)
                 turn = await self._another_turn(gate.workspace_id, order.call_id, left)
 
+    async def _failed(self, gate: GatePassed, trouble: Trouble, retry_after_s: float | None = None) -> None:
+        """Before the call is given back, so that its prospect is not claimed again for nothing in between."""
+        account_id, timing = gate.carrier_account_id, self._timing
+        until = await self._save(
+            gate.workspace_id,
+            lambda session: note_failure(session, gate.workspace_id, account_id, trouble, timing, retry_after_s),
+        )
+        if until is not None:
+            logger.warning("carrier account %s is %s: nobody is dialed over it until %s", account_id, trouble, until)
+
+    async def _answered(self, gate: GatePassed) -> None:
+        """The carrier answers, after requests that failed: whoever waits for that may go on.
+
+        Nothing that the call depends on: when the database fails, the next answer says so.
+        """
+        try:
+            async with self._database.transaction(gate.workspace_id) as session:
+                closed = await note_answer(session, gate.carrier_account_id)
+                waiting = await campaigns_of_account(session, gate.carrier_account_id) if closed else ()
+            idle: list[UUID] = []
+            for campaign_id in waiting:
+                async with self._database.transaction(gate.workspace_id) as session:
+                    idle += [campaign_id] if await wake(session, campaign_id) else []
+        except DATABASE_FAILED as error:
+            logger.warning("the carrier's answer could not be noted (%s)", type(error).__name__)
+            return
+        for campaign_id in idle:
+            await self._workflows.nudge_campaign(campaign_id)
+
     async def _accepted(self, call_id: UUID, gate: GatePassed, carrier: Carrier, placed: Placed) -> PlacedCall:
         async def save(session: AsyncSession) -> tuple[Saved, bool]:
             saved = await save_accepted(session, call_id, placed.carrier_call_id, self._timing)
@@ -234,6 +268,8 @@ class DialActivities:
             if saved is Saved.HANG_UP:
                 logger.warning("call %s surfaced at the carrier after it was given up: hanging up", call_id)
             await self._hang_up(gate.workspace_id, call_id, carrier, placed.carrier_call_id)
+        if gate.troubled:
+            await self._answered(gate)
         rules = gate.rules
         limit = self._timing.ring_after_s + rules.ring_timeout_s + rules.max_call_s + self._timing.amd_wait_s
         return PlacedCall(wait_s=limit + 2 * self._timing.deadline_margin_s)
@@ -278,6 +314,8 @@ class DialActivities:
             reason = PausedReason.CARRIER_ACCOUNT if is_account else PausedReason.CARRIER_CONFIGURATION
             await self._pause(gate.workspace_id, gate.campaign_id, reason, f"refused with code {refusal.code}")
         await self._save(gate.workspace_id, lambda session: end_call(session, call_id, ending, self._timing))
+        if gate.troubled and not pauses:
+            await self._answered(gate)
         await self._wake_of(gate.workspace_id, call_id, paused=pauses)
         return await self._over(gate.workspace_id, call_id)
 

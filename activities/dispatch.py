@@ -16,14 +16,26 @@ from activities.heartbeats import heartbeats
 from activities.ports import CallToStart, Workflows
 from activities.restoring import RestoreGuard, Watermark
 from activities.wakeups import Wakeups
+from dialer.clock import steady_seconds
+from dialer.domain.breaker import Trip
 from dialer.domain.call_results import moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.restores import Mark
+from dialer.domain.slots import Blocked
 from dialer.domain.states import CampaignStatus, CompletedReason, PausedReason
 from dialer.domain.timing import Timing
+from dialer.store.breakers import judge_campaign
 from dialer.store.campaign_ends import BATCH, expire_ready, hold_never_open, reopen_more
 from dialer.store.claims import Claim, ClaimedCall, claim, database_now
-from dialer.store.control import await_next_run, complete, count_live, start_scheduled
+from dialer.store.control import (
+    LostRace,
+    StateConflict,
+    await_next_run,
+    complete,
+    count_live,
+    pause,
+    start_scheduled,
+)
 from dialer.store.database import Database, one
 from dialer.store.recoveries import read_campaign_standing
 from dialer.store.runs import owed_after
@@ -34,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 #: Without a known time, look again after this long: what else could wake the campaign does so at once.
 LONGEST_IDLE_S = 3600.0
+#: While one call finds out whether the carrier answers again.
+ASK_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,20 @@ class Step:
     now: datetime
 
 
+class Pulse:
+    """Beats at most once a second, the first time at once."""
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+
+    def beats(self) -> bool:
+        now = steady_seconds()
+        if now < self._next_at:
+            return False
+        self._next_at = now + 1.0
+        return True
+
+
 class DispatchActivities:
     """On the ``control`` queue: one leg per running campaign."""
 
@@ -104,12 +132,12 @@ class DispatchActivities:
     async def _leg(self, ref: CampaignRef, seen: Watermark) -> Leg:
         workspace_id, campaign_id = UUID(ref.workspace_id), UUID(ref.campaign_id)
         ends = asyncio.get_running_loop().time() + self._timing.leg_s
-        claimed = 0
+        claimed, pulse = 0, Pulse()
         async with self._database.transaction(workspace_id) as session:
             await start_leg(session, campaign_id)
         with self._wakeups.listen(campaign_id) as woken:
             while True:
-                step = await self._step(workspace_id, campaign_id, seen)
+                step = await self._step(workspace_id, campaign_id, seen, pulse)
                 claimed += len(step.calls)
                 if step.finished:
                     return Leg(end=LegEnd.FINISHED, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
@@ -124,7 +152,7 @@ class DispatchActivities:
                     return Leg(end=LegEnd.MORE, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
                 await woken.wait(self._pause_s(step, left))
 
-    async def _step(self, workspace_id: UUID, campaign_id: UUID, seen: Watermark) -> Step:
+    async def _step(self, workspace_id: UUID, campaign_id: UUID, seen: Watermark, pulse: Pulse) -> Step:
         """Claim what may be claimed now, and start it once the claim is committed."""
         restored = False
         async with self._database.transaction(workspace_id) as session:
@@ -141,12 +169,19 @@ class DispatchActivities:
             restored = standing.is_restored(seen.mark)
             lanes = await due_lanes(session, campaign_id)
             opened = open_lanes(lanes, rules, now, self._timing)
+            trip = await self._judged(session, campaign, rules, pulse) if opened else None
             if restored:
                 # Who is due here may have been called since the backup.
                 step = Step(retry_s=0.0, now=now)
+            elif trip is not None:
+                step = Step(now=now)
             elif opened:
                 found = await claim(session, campaign, rules, opened, self._timing)
-                step = replace(_claimed(found, rules, now), reopening=campaign.reopening)
+                step = _claimed(found, now)
+                if found.blocked is Blocked.CARRIER and not campaign.reopening:
+                    waiting = await what_now(session, campaign, rules, now, self._timing)
+                    step = Step(waiting=waiting, ends_at=rules.end_at, retry_s=_ask_again_s(waiting, now), now=now)
+                step = replace(step, reopening=campaign.reopening)
                 if step.calls:
                     standing = await read_campaign_standing(session, campaign_id)
             elif campaign.reopening:
@@ -162,10 +197,37 @@ class DispatchActivities:
             await self._guard.pause_everything(standing.mark, seen.mark)
             return step
         seen.rise(standing.mark)
+        if trip is not None:
+            await self._trip(workspace_id, campaign, trip)
+            return Step(retry_s=0.0, now=now)
         await self._start(workspace_id, campaign, step.calls)
         if step.waiting is not None and step.waiting.reason is Reason.NOBODY:
             return await self._finish(workspace_id, campaign, rules, step)
         return step
+
+    async def _judged(
+        self, session: AsyncSession, campaign: Row[Any], rules: CampaignRules, pulse: Pulse
+    ) -> Trip | None:
+        """Whether its calls fail far more often than calls do."""
+        if rules.breaker is None or not pulse.beats():
+            return None
+        return await judge_campaign(session, campaign, rules.breaker)
+
+    async def _trip(self, workspace_id: UUID, campaign: Row[Any], trip: Trip) -> None:
+        """Pause, unless somebody has changed the campaign since it was looked at."""
+        try:
+            async with self._database.transaction(workspace_id) as session:
+                await pause(
+                    session,
+                    campaign.id,
+                    reason=trip.reason,
+                    details=trip.figures,
+                    expected_version=campaign.control_version,
+                )
+        except (StateConflict, LostRace):
+            return
+        failed, calls = trip.figures["failed"], trip.figures["calls"]
+        logger.error("campaign %s paused (%s): %s of its last %s calls failed", campaign.id, trip.reason, failed, calls)
 
     async def _not_running(
         self, session: AsyncSession, campaign: Row[Any], rules: CampaignRules, now: datetime
@@ -289,16 +351,24 @@ class DispatchActivities:
             return await what_now(session, campaign, rules_from_json(campaign.settings), now, self._timing)
 
 
-def _claimed(found: Claim, rules: CampaignRules, now: datetime) -> Step:
+def _claimed(found: Claim, now: datetime) -> Step:
     if found.calls or found.blocked is None:
         return Step(calls=found.calls, now=now)
-    if found.blocked == "pace":
-        return Step(retry_s=min(max(0.5 / rules.pace.calls_per_second, 0.05), 1.0), now=now)
-    return Step(waiting=Waiting(reason=Reason.SLOTS, text="a free slot"), now=now)
+    if found.blocked is Blocked.SLOTS:
+        return Step(waiting=Waiting(reason=Reason.SLOTS, text="a free slot"), now=now)
+    return Step(retry_s=found.retry_s, now=now)
+
+
+def _ask_again_s(waiting: Waiting, now: datetime) -> float | None:
+    """None while it is known until when; else a call is asking the carrier, or it has just answered."""
+    if waiting.until is not None and waiting.until > now:
+        return None
+    return ASK_AGAIN_S
 
 
 async def read_campaign(session: AsyncSession, campaign_id: UUID) -> Row[Any] | None:
     """The campaign's row as a leg needs it."""
     sql = """SELECT id, workspace_id, agent_id, name, status, settings, settings_version, control_version,
-             paused_reason, completed_reason, reopening FROM campaigns WHERE id = :id AND hidden_at IS NULL"""
+             paused_reason, completed_reason, reopening,
+             judged_from FROM campaigns WHERE id = :id AND hidden_at IS NULL"""
     return await one(session, sql, {"id": campaign_id})

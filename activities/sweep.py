@@ -32,6 +32,7 @@ from dialer.store.dialing import campaign_of, mark_hang_up_sent, push_deadline
 from dialer.store.gates import defer, zones_of
 from dialer.store.idempotency import forget_old
 from dialer.store.imports import delete_old_pieces, fail_abandoned_uploads
+from dialer.store.shares import forget_standings
 from dialer.store.sweeps import OwnedCall
 from dialer.store.tally_checks import mark_checked, repair_tallies, wrong_tallies
 from dialer.store.waiting import Reason, what_now
@@ -145,6 +146,7 @@ class SweepActivities:
             await delete_old_pieces(session)
             await fail_abandoned_uploads(session)
             await forget_old(session)
+            await forget_standings(session)
 
     async def _watch_until(self, until: float, looks: Looks) -> int:
         """Look once, and then every second; how many calls were looked at."""

@@ -40,6 +40,7 @@ def read_options() -> OptionsOut:
             "pace.max_concurrent": _range(1, limits.MAX_CONCURRENT),
             "pace.calls_per_second": _range(limits.MIN_CALLS_PER_SECOND, limits.MAX_CALLS_PER_SECOND),
             "pace.weight": _range(0, limits.MAX_WEIGHT),
+            "breaker.window": _range(1, limits.MAX_BREAKER_WINDOW),
             "ring_timeout_s": _range(*limits.RING_TIMEOUT_S),
             "max_call_s": _range(*limits.MAX_CALL_S),
             "voicemail.max_messages": _range(*MAX_MESSAGES),

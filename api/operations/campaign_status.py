@@ -69,6 +69,7 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
     status = StatusOut(
         status=campaign.status,
         paused_reason=campaign.paused_reason,
+        paused_details=campaign.paused_details,
         prospects_total=total,
         prospects_done=done,
         calls_in_flight=figures.calls_in_flight,

@@ -12,12 +12,13 @@ from dialer.domain.actors import Actor
 from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.gate_checks import GateCheck, first_closed
+from dialer.domain.slots import SharedLimit
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet
 from dialer.store import prospect_reads
 from dialer.store.campaign_rows import campaign_row
-from dialer.store.claims import read_capacity
+from dialer.store.capacities import read_capacity
 
 
 async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) -> ExplainOut:
@@ -30,13 +31,12 @@ async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) 
         campaign = await campaign_row(session, facts["campaign_id"])
         capacity = await read_capacity(session, campaign, rules)
     zones = ZoneSet.parse(facts["zone_set"]) if facts["zone_set"] else None
+    accounts = [capacity.accounts[number.account_id] for number in capacity.numbers]
     full = capacity.campaign_live >= capacity.campaign_max_concurrent
-    full = full or capacity.workspace_live >= capacity.workspace_max_concurrent
+    full = full or capacity.workspace.live >= capacity.workspace.max_concurrent
     full = full or all(
-        (n.max_concurrent is not None and n.live >= n.max_concurrent)
-        or (n.calls_per_day is not None and n.calls_today >= n.calls_per_day)
-        or n.account_live >= n.account_max_concurrent
-        for n in capacity.numbers
+        number.slots() == 0 or account.live >= account.max_concurrent
+        for number, account in zip(capacity.numbers, accounts, strict=True)
     )
     paced = capacity.campaign_rate.backlog_s > timing.turn_s
     checks = [
@@ -44,7 +44,8 @@ async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) 
         *_window(rules, zones, facts, timing),
         _check("suppression", not facts["suppressed"], "not on the do-not-call list", "on the do-not-call list"),
         _check("caps", not full, "below every limit", "every slot of campaign, workspace, account or numbers is taken"),
-        _check("pace", not paced, "the pace allows it", "the campaign's pace is used up for the moment"),
+        _carrier(accounts)
+        or _check("pace", not paced, "the pace allows it", "the campaign's pace is used up for the moment"),
         GateCheck(name="budget", passed=True, why="no budget is set"),
         _attempts(facts, rules),
     ]
@@ -75,7 +76,8 @@ def _status(facts: Mapping[str, Any], rules: CampaignRules) -> GateCheck:
     now: datetime = facts["now"]
     if facts["campaign_status"] != CampaignStatus.RUNNING:
         scheduled = facts["campaign_status"] == CampaignStatus.SCHEDULED
-        why = f"the campaign is {facts['campaign_status']}"
+        reason = f" ({facts['paused_reason']})" if facts["paused_reason"] else ""
+        why = f"the campaign is {facts['campaign_status']}{reason}"
         return GateCheck(name="status", passed=False, why=why, next_eligible_at=rules.start_at if scheduled else None)
     if rules.end_at is not None and now >= rules.end_at:
         return GateCheck(name="status", passed=False, why="the campaign's end has passed")
@@ -122,6 +124,15 @@ def _window(
     opening = rules.hours.next_open(now, margin, zones)
     why = "outside calling hours" if opening is not None else "no calling window opens within 14 days"
     return GateCheck(name="window", passed=False, why=why, next_eligible_at=opening), zone
+
+
+def _carrier(accounts: Sequence[SharedLimit]) -> GateCheck | None:
+    """Closed while no account of the campaign answers; None when one does."""
+    if not accounts or any(account.asking is None for account in accounts):
+        return None
+    opens = [account.opens_at for account in accounts if account.opens_at is not None]
+    why = "the carrier does not answer; one call at a time finds out whether it does again"
+    return GateCheck(name="pace", passed=False, why=why, next_eligible_at=min(opens, default=None))
 
 
 def _attempts(facts: Mapping[str, Any], rules: CampaignRules) -> GateCheck:

@@ -35,6 +35,7 @@ class StatusOut(View):
 
     status: str
     paused_reason: str | None
+    paused_details: dict[str, Any] | None = None
     prospects_total: int
     prospects_done: int
     calls_in_flight: int

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from api.schemas.base import Document, Moment
 from api.schemas.recurrence import Recurrence
 from dialer.domain import campaign_rules as rules
+from dialer.domain.breaker import BreakerRules
 from dialer.domain.calling_hours import (
     DAYS,
     PROSPECT_ZONE,
@@ -36,8 +37,10 @@ MAX_CONCURRENT = 100_000
 MAX_CALLS_PER_SECOND = 1_000.0
 MIN_CALLS_PER_SECOND = 0.001
 MAX_WEIGHT = 1_000.0
+MAX_BREAKER_WINDOW = 1_000
 RING_TIMEOUT_S = (5, 600)
 MAX_CALL_S = (10, 14_400)
+BREAKER = BreakerRules()
 REDIAL_GROUPS = tuple(sorted({rule.redial_group for rule in RULES.values() if rule.redial_group is not None}))
 
 
@@ -188,3 +191,31 @@ class Pace(Document):
     weight: Annotated[float, Field(gt=0, le=MAX_WEIGHT)] = Field(
         default=rules.DEFAULT_WEIGHT, description="The campaign's share when several call over one account."
     )
+
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Breaker(Document):
+    """When the campaign pauses by itself: such shares of its last calls failed."""
+
+    window: Annotated[int, Field(ge=1, le=MAX_BREAKER_WINDOW)] = Field(
+        default=BREAKER.window, description="So many of the last ended calls are looked at."
+    )
+    min_calls: Annotated[int, Field(ge=1, le=MAX_BREAKER_WINDOW)] = Field(
+        default=BREAKER.min_calls, description="Of fewer nothing is concluded."
+    )
+    carrier_share: Share = Field(
+        default=BREAKER.carrier_share,
+        description="carrier_failing: carrier_error, provider_error and caller_id_blocked.",
+    )
+    failed_share: Share = Field(
+        default=BREAKER.failed_share,
+        description="failure_rate: these, and invalid_number, disconnected, blocked and unreachable.",
+    )
+
+    @model_validator(mode="after")
+    def _within_the_window(self) -> "Breaker":
+        if self.min_calls > self.window:
+            raise _refuse("more_than_window", "min_calls is at most window")
+        return self

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError, to_json
 from api.operations.references import as_uuid
 from api.schemas.accounts import Slug
 from api.schemas.base import MAX_INTEGER, Document, Metadata, Name, Owned, Patch, Phone, View
-from api.schemas.campaign_rules import MAX_CALL_S, RING_TIMEOUT_S, CallingHours, Pace, Redial, Schedule
+from api.schemas.campaign_rules import MAX_CALL_S, RING_TIMEOUT_S, Breaker, CallingHours, Pace, Redial, Schedule
 from api.schemas.voicemail import OptOut, Voicemail
 from dialer.domain import campaign_rules as rules
 from dialer.domain.campaign_rules import AnsweringMachine
@@ -83,6 +83,7 @@ class CampaignRulesIn(Document):
     calling_hours: CallingHours = Field(default_factory=CallingHours)
     redial: Redial = Redial()
     pace: Pace = Pace()
+    breaker: Breaker | None = Field(default=Breaker(), description="null: go on, whatever becomes of the calls.")
     ring_timeout_s: Annotated[int, Field(ge=RING_TIMEOUT_S[0], le=RING_TIMEOUT_S[1])] = rules.DEFAULT_RING_TIMEOUT_S
     max_call_s: Annotated[int, Field(ge=MAX_CALL_S[0], le=MAX_CALL_S[1])] = rules.DEFAULT_MAX_CALL_S
     answering_machine: AnsweringMachine = AnsweringMachine.DETECT
@@ -163,6 +164,9 @@ class CampaignOut(Owned):
     caller_numbers: list[str]
     status: str
     paused_reason: str | None
+    paused_details: dict[str, Any] | None = Field(
+        description="The figures that a pause for carrier_failing or failure_rate rests on."
+    )
     completed_reason: str | None
     settings_version: int
     launched_at: datetime | None
@@ -172,6 +176,7 @@ class CampaignOut(Owned):
     calling_hours: dict[str, Any]
     redial: dict[str, Any]
     pace: dict[str, Any]
+    breaker: dict[str, Any] | None = Field(default_factory=lambda: Breaker().model_dump())
     ring_timeout_s: int
     max_call_s: int
     answering_machine: str

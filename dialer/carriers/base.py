@@ -40,10 +40,16 @@ class AccountRefused(Refused):
 
 
 class NotProcessed(CarrierError):
-    """Certainly nothing was done. ``retry_after_s`` is the carrier's wish, None when it has none."""
+    """Certainly nothing was done. ``retry_after_s`` is the carrier's wish, None when it has none.
 
-    def __init__(self, reason: str, *, code: int | None = None, retry_after_s: float | None = None) -> None:
+    ``answered``: the carrier itself said so; else the request never left.
+    """
+
+    def __init__(
+        self, reason: str, *, code: int | None = None, retry_after_s: float | None = None, answered: bool = False
+    ) -> None:
         super().__init__(f"not processed: {reason}")
+        self.answered = answered
         self.code = code
         self.retry_after_s = retry_after_s
 

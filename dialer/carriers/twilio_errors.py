@@ -25,7 +25,7 @@ def error_of_answer(status: int, body: str, headers: Mapping[str, str]) -> Carri
     code = _code(payload)
     if status == 429 or (code in NOT_PROCESSED_CODES and 400 <= status < 500):
         reason = f"HTTP {status}, code {code}"
-        return NotProcessed(reason, code=code, retry_after_s=_retry_after(headers))
+        return NotProcessed(reason, code=code, retry_after_s=_retry_after(headers), answered=True)
     if 400 <= status < 500 and status != 408:
         if refusal_pauses_campaign(code) or (code is None and status in (401, 403, 404)):
             return AccountRefused(code, status)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from dialer.domain.breaker import BreakerRules
 from dialer.domain.calling_hours import WEEKDAYS_9_TO_20, CallingHours, hours_from_json
 from dialer.domain.durations import parse_duration
 from dialer.domain.recurrence import Recurrence, recurrence_from_json
@@ -58,6 +59,8 @@ class CampaignRules:
     record: bool = False
     voicemail: Voicemail = Voicemail()
     opt_out: OptOut = OptOut()
+    breaker: BreakerRules | None = BreakerRules()
+    """None: whatever becomes of its calls, the campaign goes on."""
 
 
 def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
@@ -93,7 +96,12 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
         record=data.get("record", False),
         voicemail=voicemail,
         opt_out=opt_out_from_json(data.get("opt_out")),
+        breaker=_breaker(data.get("breaker", {})),
     )
+
+
+def _breaker(data: Mapping[str, Any] | None) -> BreakerRules | None:
+    return None if data is None else BreakerRules(**data)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -2,12 +2,33 @@
 
 A slot *is* a live call, so every figure here is a count of rows taken under the limits' locks. Not more than one
 second's worth of calls may wait for their turn, so that a change of mind (pause, edit, opt-out) finds few of them.
+What several campaigns want of one account, or of the workspace, is shared by weight (``shares``).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
+
+from dialer.domain.shares import Allotment, Contender, allot
+
+#: Between two looks of a leg that nobody wakes: the shortest and the longest.
+SOONEST_LOOK_S = 0.05
+LATEST_LOOK_S = 2.0
+LATEST_LOOK_AT_OWN_PACE_S = 1.0
+
+
+class Blocked(StrEnum):
+    """What keeps a campaign from claiming anybody now."""
+
+    SLOTS = "slots"
+    PACE = "pace"
+    SHARE = "share"
+    """There is room, and it is the others' turn."""
+    CARRIER = "carrier"
+    """No account that it may use answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +41,28 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberCapacity:
-    """One caller number and its account. ``None`` limits nothing.
+class SharedLimit:
+    """An account's or the workspace's limit. ``asking`` is None while the carrier answers.
 
-    ``account_share`` is this campaign's weight among the campaigns that want to call over the account now (0–1].
+    Else it is how many calls may be made to find out whether it answers again: one or none. ``opens_at`` is until when
+    nobody may, None once somebody may.
     """
+
+    live: int
+    max_concurrent: int
+    rate: Rate
+    asking: int | None = None
+    opens_at: datetime | None = None
+
+    def free(self, turn_s: float) -> int:
+        """Calls that may be claimed now, by everybody together."""
+        free = max(0, min(self.max_concurrent - self.live, turns_left(self.rate, turn_s)))
+        return free if self.asking is None else min(free, self.asking)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberCapacity:
+    """One caller number of the campaign. ``None`` limits nothing."""
 
     number_id: UUID
     phone: str
@@ -34,65 +72,92 @@ class NumberCapacity:
     calls_per_day: int | None
     calls_today: int
     rate: Rate | None
-    account_live: int
-    account_max_concurrent: int
-    account_rate: Rate
-    account_share: float
-    campaign_live_on_account: int
+
+    def slots(self) -> int:
+        """Free ones, by concurrency and by the day."""
+        limits = [
+            limit - used
+            for limit, used in ((self.max_concurrent, self.live), (self.calls_per_day, self.calls_today))
+            if limit is not None
+        ]
+        return max(0, min(limits, default=10**9))
+
+    def turns(self, turn_s: float) -> int:
+        return turns_left(self.rate, turn_s) if self.rate is not None else 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What limits one claim."""
+    """What limits one claim. ``accounts`` are those of the numbers, and others at which somebody wants to call.
 
+    ``counts`` are the campaign's own at its accounts, by account, and ``count`` that in the workspace; ``contenders``
+    are the other campaigns.
+    """
+
+    campaign_id: UUID
+    weight: float
     campaign_live: int
     campaign_max_concurrent: int
     campaign_rate: Rate
-    workspace_live: int
-    workspace_max_concurrent: int
-    workspace_rate: Rate
+    workspace: SharedLimit
+    accounts: Mapping[UUID, SharedLimit]
     numbers: Sequence[NumberCapacity]
+    count: float = 0.0
+    counts: Mapping[UUID, float]
+    contenders: Sequence[Contender] = ()
+
+    def own_room(self, turn_s: float) -> int:
+        """What the campaign's own limits allow."""
+        slots = self.campaign_max_concurrent - self.campaign_live
+        return max(0, min(slots, turns_left(self.campaign_rate, turn_s)))
+
+    def shared_room(self, turn_s: float) -> int:
+        """What workspace and accounts have free for everybody together."""
+        mine = {number.account_id for number in self.numbers}
+        return min(self.workspace.free(turn_s), sum(self.accounts[account].free(turn_s) for account in mine))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """One caller number per call that may be claimed; ``paced`` is True when only the pace stands in the way."""
+    """One caller number per call that may be claimed; when there is none, what is in the way.
+
+    ``retry_s``: look again after this, when nobody wakes the campaign before. ``wants``: what it could have claimed
+    besides, by account, had it been left room. ``others`` are campaigns that may claim now.
+    """
 
     numbers: tuple[NumberCapacity, ...]
-    paced: bool
+    blocked: Blocked | None
+    retry_s: float | None
+    wants: Mapping[UUID, int]
+    others: tuple[UUID, ...] = ()
+    scarce: bool = False
+    """The campaigns share the workspace, which leaves less than its accounts."""
 
 
-def room(capacity: Capacity, turn_s: float) -> Room:
-    """Spread the free slots evenly over the caller numbers, the least busy first."""
-    slots = min(
-        capacity.campaign_max_concurrent - capacity.campaign_live,
-        capacity.workspace_max_concurrent - capacity.workspace_live,
+def room(capacity: Capacity, turn_s: float, due: int) -> Room:
+    """What may be claimed now when ``due`` people are due, spread over the caller numbers, the least busy first."""
+    own = min(capacity.own_room(turn_s), due)
+    free = {number.number_id: min(number.slots(), number.turns(turn_s)) for number in capacity.numbers}
+    accounts = {number.account_id for number in capacity.numbers}
+    demand = {
+        account: 0
+        if capacity.accounts[account].opens_at is not None
+        else min(own, sum(free[n.number_id] for n in capacity.numbers if n.account_id == account))
+        for account in accounts
+    }
+    shares = _allot(capacity, turn_s, demand)
+    chosen = _spread(capacity.numbers, free, shares.mine, min(own, capacity.workspace.free(turn_s)))
+    taken = {account: sum(1 for n in chosen if n.account_id == account) for account in accounts}
+    left = own - len(chosen)
+    blocked = None if chosen or not due else _blocked(capacity, turn_s)
+    return Room(
+        numbers=chosen,
+        blocked=blocked,
+        retry_s=None if blocked is None else _retry_s(capacity, turn_s, blocked, shares.behind),
+        wants={account: min(left, demand[account] - taken[account]) for account in accounts},
+        others=shares.others,
+        scarce=shares.scarce,
     )
-    turns = min(turns_left(rate, turn_s) for rate in (capacity.campaign_rate, capacity.workspace_rate))
-    free = {number.number_id: _free(number) for number in capacity.numbers}
-    number_turns = {number.number_id: _turns_on_number(number, turn_s) for number in capacity.numbers}
-    accounts = {number.account_id: _free_on_account(number) for number in capacity.numbers}
-    account_turns = {number.account_id: _turns_on_account(number, turn_s) for number in capacity.numbers}
-    busy = {number.number_id: number.live for number in capacity.numbers}
-    chosen: list[NumberCapacity] = []
-    while len(chosen) < min(slots, turns):
-        able = [
-            number
-            for number in capacity.numbers
-            if min(free[number.number_id], accounts[number.account_id]) > 0
-            and min(number_turns[number.number_id], account_turns[number.account_id]) > 0
-        ]
-        if not able:
-            break
-        best = min(able, key=lambda number: busy[number.number_id])
-        chosen.append(best)
-        busy[best.number_id] += 1
-        for left, key in ((free, best.number_id), (number_turns, best.number_id)):
-            left[key] -= 1
-        for left, key in ((accounts, best.account_id), (account_turns, best.account_id)):
-            left[key] -= 1
-    has_slots = slots > 0 and any(min(free[n.number_id], accounts[n.account_id]) > 0 for n in capacity.numbers)
-    return Room(numbers=tuple(chosen), paced=not chosen and has_slots)
 
 
 def turns_left(rate: Rate, turn_s: float) -> int:
@@ -105,30 +170,68 @@ def turns_left(rate: Rate, turn_s: float) -> int:
     return max(fits, 1 if slow else 0)
 
 
-def _free(number: NumberCapacity) -> int:
-    limits = [
-        limit - used
-        for limit, used in ((number.max_concurrent, number.live), (number.calls_per_day, number.calls_today))
-        if limit is not None
+def _allot(capacity: Capacity, turn_s: float, demand: Mapping[UUID, int]) -> Allotment:
+    mine = [
+        Contender(
+            campaign_id=capacity.campaign_id,
+            account_id=account,
+            weight=capacity.weight,
+            on_account=capacity.counts.get(account, 0.0),
+            in_workspace=capacity.count,
+            wants=wants,
+        )
+        for account, wants in demand.items()
     ]
-    return min(limits, default=10**9)
+    free = {account: limit.free(turn_s) for account, limit in capacity.accounts.items()}
+    return allot(capacity.campaign_id, capacity.workspace.free(turn_s), free, [*mine, *capacity.contenders])
 
 
-def _free_on_account(number: NumberCapacity) -> int:
-    """The account's free slots, and no more than the campaign's share while others want to call."""
-    free = number.account_max_concurrent - number.account_live
-    if number.account_share >= 1:
-        return free
-    share = math.ceil(number.account_max_concurrent * number.account_share)
-    return min(free, share - number.campaign_live_on_account)
+def _spread(
+    numbers: Sequence[NumberCapacity], free: Mapping[UUID, int], on_account: Mapping[UUID, int], most: int
+) -> tuple[NumberCapacity, ...]:
+    left, accounts = dict(free), dict(on_account)
+    busy = {number.number_id: number.live for number in numbers}
+    chosen: list[NumberCapacity] = []
+    while len(chosen) < most:
+        able = [n for n in numbers if left[n.number_id] > 0 and accounts.get(n.account_id, 0) > 0]
+        if not able:
+            break
+        best = min(able, key=lambda number: busy[number.number_id])
+        chosen.append(best)
+        busy[best.number_id] += 1
+        left[best.number_id] -= 1
+        accounts[best.account_id] -= 1
+    return tuple(chosen)
 
 
-def _turns_on_number(number: NumberCapacity, turn_s: float) -> int:
-    return turns_left(number.rate, turn_s) if number.rate is not None else 10**9
+def _blocked(capacity: Capacity, turn_s: float) -> Blocked:
+    limits = [(number, capacity.accounts[number.account_id]) for number in capacity.numbers]
+    if limits and all(account.asking == 0 for _, account in limits):
+        return Blocked.CARRIER
+    slots = min(
+        capacity.campaign_max_concurrent - capacity.campaign_live,
+        capacity.workspace.max_concurrent - capacity.workspace.live,
+    )
+    able = [(n, a) for n, a in limits if n.slots() > 0 and a.max_concurrent > a.live]
+    if slots <= 0 or not able:
+        return Blocked.SLOTS
+    own_pace = turns_left(capacity.campaign_rate, turn_s) <= 0
+    paced = own_pace or turns_left(capacity.workspace.rate, turn_s) <= 0
+    turns = any(n.turns(turn_s) > 0 and turns_left(a.rate, turn_s) > 0 for n, a in able)
+    return Blocked.PACE if paced or not turns else Blocked.SHARE
 
 
-def _turns_on_account(number: NumberCapacity, turn_s: float) -> int:
-    allowed = turns_left(number.account_rate, turn_s)
-    if number.account_share >= 1:
-        return allowed
-    return min(allowed, math.ceil(number.account_rate.per_second * turn_s * number.account_share))
+def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float) -> float | None:
+    """None: a slot that becomes free, or the carrier, decides when."""
+    if blocked not in (Blocked.PACE, Blocked.SHARE):
+        return None
+    own = turns_left(capacity.campaign_rate, turn_s) <= 0
+    if own:
+        wait_s = 0.5 / capacity.campaign_rate.per_second
+        return max(SOONEST_LOOK_S, min(wait_s, LATEST_LOOK_AT_OWN_PACE_S))
+    rates = [capacity.workspace.rate.per_second]
+    rates += [
+        min(capacity.accounts[n.account_id].rate.per_second, n.rate.per_second if n.rate is not None else math.inf)
+        for n in capacity.numbers
+    ]
+    return max(SOONEST_LOOK_S, min((behind + 0.5) / min(rates), LATEST_LOOK_S))

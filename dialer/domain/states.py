@@ -118,6 +118,8 @@ class PausedReason(StrEnum):
     USER = "user"
     CARRIER_ACCOUNT = "carrier_account_refused"
     CARRIER_CONFIGURATION = "carrier_configuration"
+    CARRIER_FAILING = "carrier_failing"
+    FAILURE_RATE = "failure_rate"
     DATABASE_RESTORED = "database_restored"
     SCHEDULE = "schedule_paused"
 

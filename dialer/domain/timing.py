@@ -27,6 +27,10 @@ class Timing:
     """A turn lies at least so far ahead, so that the gate is passed when its moment comes."""
     turn_slack_s: float = 0.1
     """A request that is later than its turn by more takes another turn: late ones would leave together."""
+    backoff_first_s: float = 1.0
+    """How long an account is left alone after several failed requests in a row; each time twice as long …"""
+    backoff_most_s: float = 60.0
+    """… and never longer than this."""
     window_margin_s: float = 30.0
     """A calling window must be open now and for this long."""
     defer_s: float = 5.0

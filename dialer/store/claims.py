@@ -4,7 +4,8 @@ Lock order: accounts, workspace, numbers, campaign, contacts by phone, prospects
 first, so that a full campaign costs no lock.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,50 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.redial import attempt_of
-from dialer.domain.slots import Capacity, NumberCapacity, Rate, room
+from dialer.domain.slots import Blocked, Capacity, NumberCapacity, Room, room
 from dialer.domain.timing import Timing
+from dialer.store.capacities import read_capacity, read_capacity_and_standing
 from dialer.store.database import one, rows
 from dialer.store.person_phones import IN_CALL, SUPPRESSED
-from dialer.store.tables.base import LIVE
+from dialer.store.shares import Standing, save_standing, tell, want_nothing
 
-
-def _backlog(scope: str, scope_id: str) -> str:
-    """How far a pace row lies ahead of now, in seconds."""
-    return f"""(SELECT extract(epoch FROM next_at - dialer_now()) FROM pace
-        WHERE scope = '{scope}' AND scope_id = {scope_id})::float8"""
-
-
-_CAMPAIGN_USE = f"""
-    SELECT (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND {LIVE}) AS live,
-        (SELECT count(*) FROM calls WHERE campaign_id = :campaign AND state = 'claimed') AS waiting,
-        {_backlog("campaign", ":campaign")} AS backlog,
-        (SELECT count(*) FROM calls WHERE workspace_id = :workspace AND {LIVE}) AS workspace_live,
-        (SELECT count(*) FROM calls WHERE workspace_id = :workspace AND state = 'claimed') AS workspace_waiting,
-        {_backlog("workspace", ":workspace")} AS workspace_backlog,
-        w.max_concurrent AS workspace_max, w.calls_per_second AS workspace_rate
-    FROM workspaces w WHERE w.id = :workspace"""
-
-_NUMBER_USE = f"""
-    SELECT n.id, n.phone, n.max_concurrent, n.calls_per_day, n.calls_per_second AS number_rate, a.id AS account_id,
-        a.max_concurrent AS account_max, a.calls_per_second AS account_rate,
-        (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND {LIVE}) AS live,
-        (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND state = 'claimed') AS waiting,
-        {_backlog("number", "n.id")} AS backlog,
-        CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
-            WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed'))
-            END AS today,
-        (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND {LIVE}) AS account_live,
-        (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND state = 'claimed') AS account_waiting,
-        {_backlog("account", "a.id")} AS account_backlog,
-        (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND campaign_id = :campaign AND {LIVE})
-            AS campaign_live_on_account,
-        (SELECT coalesce(sum(weight), 0) FROM campaigns o WHERE o.status = 'running' AND o.id <> :campaign
-            AND o.wants_until > dialer_now() AND EXISTS (SELECT 1 FROM campaign_numbers m
-                JOIN phone_numbers p ON p.id = m.phone_number_id
-                WHERE m.campaign_id = o.id AND p.carrier_account_id = a.id))::float8 AS other_weight
-    FROM campaign_numbers cn JOIN phone_numbers n ON n.id = cn.phone_number_id
-        JOIN carrier_accounts a ON a.id = n.carrier_account_id
-    WHERE cn.campaign_id = :campaign ORDER BY cn.position"""
+#: A campaign that is left no room looks for so many people, to say how many calls it wants.
+_LOOKED_AT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,69 +58,81 @@ class _Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The calls claimed; when there are none, ``blocked`` is ``slots``, ``pace`` or ``None`` (nobody is due)."""
+    """The calls claimed; when there are none, what is in the way: None when nobody is due.
+
+    ``retry_s``: look again after this at the latest; None when somebody else decides when there is room.
+    """
 
     calls: tuple[ClaimedCall, ...] = ()
-    blocked: str | None = None
+    blocked: Blocked | None = None
+    retry_s: float | None = None
 
 
 async def claim(
     session: AsyncSession, campaign: Row[Any], rules: CampaignRules, lanes: Sequence[Lane], timing: Timing
 ) -> Claim:
-    """Claim due prospects of ``lanes``, all of which are open now, as far as slots and pace allow."""
-    capacity = await read_capacity(session, campaign, rules)
-    looked = room(capacity, timing.turn_s)
+    """Claim due prospects of ``lanes``, all of which are open now, as far as slots, pace and its share allow.
+
+    What the others may claim instead, they are told of; what the campaign is left no room for, it says that it wants.
+    """
+    capacity, standing = await read_capacity_and_standing(session, campaign, rules)
+    own = capacity.own_room(timing.turn_s)
+    alone = room(capacity, timing.turn_s, max(own, 1))
+    if own == 0 or alone.blocked is Blocked.CARRIER:
+        return await _leave(session, campaign, standing, alone)
+    most = min(own, max(capacity.shared_room(timing.turn_s), _LOOKED_AT))
+    candidates = await _due(session, campaign.id, lanes, most)
+    looked = room(capacity, timing.turn_s, len(candidates))
+    if not any(looked.wants.values()) and not looked.numbers:
+        return await _leave(session, campaign, standing, looked)
     if not looked.numbers:
-        return Claim(blocked="pace" if looked.paced else "slots")
-    candidates = await _due(session, campaign.id, lanes, len(looked.numbers))
-    if not candidates:
-        return Claim()
+        return await _say(session, campaign, capacity, looked)
     if not await _lock_limits(session, campaign, capacity.numbers):
         return Claim()
-    found = room(await read_capacity(session, campaign, rules), timing.turn_s)
+    capacity = await read_capacity(session, campaign, rules)
+    found = room(capacity, timing.turn_s, len(candidates))
     if not found.numbers:
-        return Claim(blocked="pace" if found.paced else "slots")
+        return await _say(session, campaign, capacity, found)
     chosen = await _lock_prospects(session, rules, candidates[: len(found.numbers)])
-    return Claim(calls=tuple(await _insert(session, campaign, chosen, found.numbers, timing)))
+    calls = await _insert(session, campaign, chosen, found.numbers, timing)
+    complete = len(calls) == len(found.numbers)
+    begun = Counter(number.account_id for number in found.numbers[: len(calls)])
+    # Who could not claim everybody chosen waits for others to let go of them, and nobody for it.
+    await _save(session, campaign, capacity, begun, found.wants if complete else {}, scarce=found.scarce)
+    await tell(session, found.others)
+    return Claim(calls=tuple(calls))
 
 
-async def read_capacity(session: AsyncSession, campaign: Row[Any], rules: CampaignRules) -> Capacity:
-    """Count what is in use of every limit that bears on the campaign."""
-    parameters = {"campaign": campaign.id, "workspace": campaign.workspace_id}
-    head = (await rows(session, _CAMPAIGN_USE, parameters))[0]
-    numbers = tuple(_number_capacity(row, rules) for row in await rows(session, _NUMBER_USE, parameters))
-    return Capacity(
-        campaign_live=head.live,
-        campaign_max_concurrent=rules.pace.max_concurrent,
-        campaign_rate=Rate(per_second=rules.pace.calls_per_second, waiting=head.waiting, backlog_s=head.backlog or 0.0),
-        workspace_live=head.workspace_live,
-        workspace_max_concurrent=head.workspace_max,
-        workspace_rate=Rate(
-            per_second=head.workspace_rate, waiting=head.workspace_waiting, backlog_s=head.workspace_backlog or 0.0
-        ),
-        numbers=numbers,
-    )
+async def _leave(session: AsyncSession, campaign: Row[Any], standing: Standing, looked: Room) -> Claim:
+    """The campaign would claim nobody if it were alone: the others need not wait for it."""
+    if standing.wants:
+        await want_nothing(session, campaign)
+    await tell(session, looked.others)
+    return Claim(blocked=looked.blocked, retry_s=looked.retry_s)
 
 
-def _number_capacity(row: Row[Any], rules: CampaignRules) -> NumberCapacity:
-    paced = row.number_rate is not None
-    return NumberCapacity(
-        number_id=row.id,
-        phone=row.phone,
-        account_id=row.account_id,
-        live=row.live,
-        max_concurrent=row.max_concurrent,
-        calls_per_day=row.calls_per_day,
-        calls_today=row.today,
-        rate=Rate(per_second=row.number_rate, waiting=row.waiting, backlog_s=row.backlog or 0.0) if paced else None,
-        account_live=row.account_live,
-        account_max_concurrent=row.account_max,
-        account_rate=Rate(
-            per_second=row.account_rate, waiting=row.account_waiting, backlog_s=row.account_backlog or 0.0
-        ),
-        account_share=rules.pace.weight / (rules.pace.weight + row.other_weight),
-        campaign_live_on_account=row.campaign_live_on_account,
-    )
+async def _say(session: AsyncSession, campaign: Row[Any], capacity: Capacity, looked: Room) -> Claim:
+    """The campaign is left no room: say what it wants."""
+    await _save(session, campaign, capacity, {}, looked.wants, scarce=looked.scarce)
+    await tell(session, looked.others)
+    return Claim(blocked=looked.blocked, retry_s=looked.retry_s)
+
+
+async def _save(
+    session: AsyncSession,
+    campaign: Row[Any],
+    capacity: Capacity,
+    begun: Mapping[UUID, int],
+    wants: Mapping[UUID, int],
+    *,
+    scarce: bool,
+) -> None:
+    """Count the calls that begin at every limit, by account; and what the campaign wants there besides."""
+    workspace = campaign.workspace_id
+    counts = {account: count + begun.get(account, 0) / capacity.weight for account, count in capacity.counts.items()}
+    counts[workspace] = capacity.count + sum(begun.values()) / capacity.weight
+    in_workspace = sum(wants.values()) if scarce else 0
+    await save_standing(session, campaign, capacity.weight, counts=counts, wants={**wants, workspace: in_workspace})
 
 
 async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], limit: int) -> list[Row[Any]]:

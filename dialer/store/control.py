@@ -4,6 +4,8 @@ Each function holds the campaign's lock exclusively, so that when it has committ
 before. What is then still undecided at the carrier is counted by ``count_undecided``.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +27,7 @@ from dialer.store.tables.base import LIVE
 
 #: Runs that were due before are not owed.
 _OWED = "recurs_since = dialer_now()"
+_NOT_PAUSED = "paused_reason = NULL, paused_details = NULL"
 
 
 class StateConflict(Exception):
@@ -65,8 +68,8 @@ async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
     await reopen_held(session, campaign_id, fixed_zone=rules.hours.zone != PROSPECT_ZONE)
     if rules.recurrence is not None and not later:
         await runs.open_run(session, campaign_id, RunTrigger.LAUNCH, None)
-    extra = f"launched_at = dialer_now(), completed_reason = NULL, completed_at = NULL, paused_reason = NULL, {_OWED}"
-    return await _set(session, row, status, extra)
+    extra = "launched_at = dialer_now(), completed_reason = NULL, completed_at = NULL, judged_from = dialer_now()"
+    return await _set(session, row, status, f"{extra}, {_NOT_PAUSED}, {_OWED}")
 
 
 async def start_scheduled(session: AsyncSession, campaign_id: UUID) -> Controlled:
@@ -83,9 +86,13 @@ async def pause(
     *,
     hang_up: bool = False,
     reason: PausedReason = PausedReason.USER,
+    details: Mapping[str, Any] | None = None,
     expected_version: int | None = None,
 ) -> Controlled:
-    """``running`` or ``scheduled`` becomes paused; ``hang_up`` also marks its live calls. Idempotent."""
+    """``running`` or ``scheduled`` becomes paused; ``hang_up`` also marks its live calls. Idempotent.
+
+    ``details`` are the figures that a pause by the system rests on.
+    """
     row = await _held(session, campaign_id, expected_version)
     if hang_up and row.status in (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.SCHEDULED):
         await mark_for_hang_up(session, campaign_id)
@@ -96,7 +103,9 @@ async def pause(
     if row.status == CampaignStatus.RUNNING and rules_from_json(row.settings).recurrence is not None:
         # Recurring since it runs, perhaps: what is resumed is this run, not the wait for the next.
         await runs.open_run(session, campaign_id, RunTrigger.LAUNCH, None)
-    return await _set(session, row, CampaignStatus.PAUSED, "paused_reason = :reason", {"reason": reason.value})
+    extra = "paused_reason = :reason, paused_details = CAST(:details AS jsonb)"
+    parameters = {"reason": reason.value, "details": json.dumps(dict(details)) if details is not None else None}
+    return await _set(session, row, CampaignStatus.PAUSED, extra, parameters)
 
 
 async def resume(session: AsyncSession, campaign_id: UUID, *, expected_version: int | None = None) -> Controlled:
@@ -115,7 +124,7 @@ async def resume(session: AsyncSession, campaign_id: UUID, *, expected_version: 
     else:
         later = rules.start_at is not None and rules.start_at > await _now(session)
     status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
-    return await _set(session, row, status, f"paused_reason = NULL, {_OWED}")
+    return await _set(session, row, status, f"{_NOT_PAUSED}, judged_from = dialer_now(), {_OWED}")
 
 
 async def stop(
@@ -130,7 +139,7 @@ async def stop(
     if row.status == CampaignStatus.COMPLETED:
         raise StateConflict(row.status)
     await runs.end_run(session, campaign_id, RunOutcome.STOPPED)
-    return await _set(session, row, CampaignStatus.STOPPED, "paused_reason = NULL, completed_at = dialer_now()")
+    return await _set(session, row, CampaignStatus.STOPPED, f"{_NOT_PAUSED}, completed_at = dialer_now()")
 
 
 async def complete(

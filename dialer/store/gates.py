@@ -36,6 +36,8 @@ class GatePassed:
     extension: str | None
     rules: CampaignRules
     gated_at: datetime
+    troubled: bool = False
+    """The account's last request failed, so that an answer is news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ async def pass_gate(session: AsyncSession, call_id: UUID, timing: Timing) -> Gat
         extension=row.extension,
         rules=rules,
         gated_at=passed.gated_at.astimezone(UTC),
+        troubled=row.troubled,
     )
 
 
@@ -92,6 +95,8 @@ def closed_because(row: Row[Any], rules: CampaignRules, timing: Timing) -> str |
         return "hang_up"
     if row.suppressed:
         return "suppressed"
+    if row.left_alone:
+        return "carrier_unavailable"
     if row.campaign_id is not None:
         if row.status != CampaignStatus.RUNNING:
             return f"campaign_{row.status}"
@@ -154,7 +159,9 @@ async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:
             p.zone_set, dialer_now() AS now,
             CASE WHEN p.phone = c.to_phone THEN p.extension ELSE (SELECT o.extension FROM prospect_phones o
                 WHERE o.prospect_id = c.prospect_id AND o.phone = c.to_phone) END AS extension,
-            {SUPPRESSED_OF_CALL} AS suppressed
+            {SUPPRESSED_OF_CALL} AS suppressed,
+            b.carrier_account_id IS NOT NULL AS troubled, coalesce(b.open_until > dialer_now(), false) AS left_alone
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
+            LEFT JOIN backoffs b ON b.carrier_account_id = c.carrier_account_id
         WHERE c.id = :id AND c.state = 'claimed'"""
     return await one(session, sql, {"id": call_id})

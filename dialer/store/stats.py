@@ -16,7 +16,7 @@ from dialer.store.tables.base import LIVE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """``campaign`` is the row (id, status, paused_reason, completed_reason, settings, hidden_at)."""
+    """``campaign`` is the row (id, status, paused_reason, paused_details, completed_reason, settings, hidden_at)."""
 
     campaign: Row[Any]
     now: datetime
@@ -37,8 +37,8 @@ class Figures:
 async def figures_of(session: AsyncSession, campaign_id: UUID) -> Figures:
     """Status at a glance, in one statement. Raises LookupError."""
     sql = f"""
-        SELECT c.id, c.workspace_id, c.status, c.paused_reason, c.completed_reason, c.settings, c.hidden_at,
-            dialer_now() AS now,
+        SELECT c.id, c.workspace_id, c.status, c.paused_reason, c.paused_details, c.completed_reason, c.settings,
+            c.hidden_at, dialer_now() AS now,
             (SELECT coalesce(jsonb_object_agg(key, n), '{{}}') FROM (
                 SELECT key, sum(n)::bigint AS n FROM tallies WHERE campaign_id = c.id AND kind = 'state' GROUP BY key
             ) AS states) AS prospects,

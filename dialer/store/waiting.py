@@ -1,18 +1,22 @@
 """Why no call goes out now, and when the next may: the one answer that legs, status and the sweep give."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dialer.domain.breaker import Trouble
 from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.states import CampaignStatus
 from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet
+from dialer.store.breakers import no_answer
 from dialer.store.claims import Lane
 from dialer.store.database import one, rows
 from dialer.store.imports import ADDING
@@ -30,8 +34,19 @@ class Reason(StrEnum):
     DUE = "due"
     CALLS = "calls"
     IMPORT = "import"
+    CARRIER = "carrier"
+    """No account that the campaign may use answers; ``until`` is when one call asks again."""
     NOBODY = "nobody"
     OVER = "over"
+
+
+CARRIER_TEXTS: Mapping[Trouble, str] = MappingProxyType(
+    {
+        Trouble.UNREACHABLE: "the carrier to answer again (it cannot be reached)",
+        Trouble.THROTTLED: "the carrier to answer again (it says that there are too many requests)",
+        Trouble.FAILING: "the carrier to answer again (its answers are errors)",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +142,9 @@ async def _running(
     if open_lanes(lanes, rules, now, timing):
         if counts.live >= rules.pace.max_concurrent:
             return Waiting(reason=Reason.SLOTS, until=now, text=f"all {rules.pace.max_concurrent} slots are taken")
+        silent = await no_answer(session, campaign_id)
+        if silent is not None:
+            return Waiting(reason=Reason.CARRIER, until=silent.until or now, text=CARRIER_TEXTS[silent.reason])
         return Waiting(reason=Reason.RUNNING, until=now, text="calling")
     until = next_call_at(lanes, rules, now, timing)
     if until is not None:

@@ -14,7 +14,7 @@ from dialer.store.tables.campaigns import (
     SettingVersion,
 )
 from dialer.store.tables.imports import Import, ImportPiece, ImportProblem
-from dialer.store.tables.limits import Change, IdempotencyKey, PaceRow, Suppression, Tally
+from dialer.store.tables.limits import Backoff, Change, IdempotencyKey, PaceRow, Share, Suppression, Tally
 from dialer.store.tables.recoveries import Recovery
 from dialer.store.tables.requeues import CallbackRequest, Requeue
 from dialer.store.tables.runs import CampaignRun
@@ -22,6 +22,7 @@ from dialer.store.tables.runs import CampaignRun
 __all__ = [
     "Agent",
     "ApiKey",
+    "Backoff",
     "Base",
     "Batch",
     "Call",
@@ -45,6 +46,7 @@ __all__ = [
     "Recovery",
     "Requeue",
     "SettingVersion",
+    "Share",
     "Suppression",
     "Tally",
     "Workspace",

@@ -15,6 +15,7 @@ from dialer.store.tables.base import NOW, Base, Tenant, one_of
 class Campaign(Tenant):
     """The row is the truth: ``control_version`` moves with every change of status, ``settings_version`` with the rules.
 
+    ``judged_from``: of calls claimed before nothing is concluded, since somebody has launched or resumed it then.
     ``idle_until`` is set while no dispatch leg runs; whoever makes something callable earlier clears it and nudges.
     ``reopening``: an edit or a launch has left held people for the legs to look at again.
     Runs of a recurrence that were due after ``recurs_since`` are owed.
@@ -33,8 +34,10 @@ class Campaign(Tenant):
     max_concurrent: Mapped[int]
     weight: Mapped[float] = mapped_column(server_default="1")
     paused_reason: Mapped[str | None]
+    paused_details: Mapped[dict[str, Any] | None]
     completed_reason: Mapped[str | None]
     launched_at: Mapped[datetime | None]
+    judged_from: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     idle_until: Mapped[datetime | None]
     wants_until: Mapped[datetime | None]

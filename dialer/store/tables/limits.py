@@ -36,6 +36,44 @@ class PaceRow(Base):
     next_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
+class Share(Base):
+    """How much a campaign has had of an account, or of its workspace: calls begun, divided by its weight.
+
+    ``limit_id`` is the account's or the workspace's id. ``wants`` calls it could begin besides, as it said so before
+    ``wants_until``. Rows that nobody has touched for a while are forgotten.
+    """
+
+    __tablename__ = "shares"
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
+    limit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
+    weight: Mapped[float]
+    served: Mapped[float] = mapped_column(server_default="0")
+    wants: Mapped[int] = mapped_column(server_default="0")
+    wants_until: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Backoff(Base):
+    """A carrier account whose last requests failed, from the first failure until an answer.
+
+    ``failures`` in a row; after several nobody dials over the account before ``open_until``, and then one call asks.
+    ``trips`` says how often it was so. ``reason``: ``unreachable``, ``throttled`` or ``failing``.
+    """
+
+    __tablename__ = "backoffs"
+
+    carrier_account_id: Mapped[UUID] = mapped_column(
+        ForeignKey("carrier_accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    failures: Mapped[int] = mapped_column(server_default="0")
+    trips: Mapped[int] = mapped_column(server_default="0")
+    reason: Mapped[str]
+    since: Mapped[datetime] = mapped_column(server_default=NOW)
+    open_until: Mapped[datetime | None]
+
+
 class Tally(Base):
     """Counts kept by triggers, spread over a few slots so that no row is hot."""
 

@@ -1,0 +1,99 @@
+"""Circuit breakers: when dialing over an account is put off, and when a campaign is paused because its calls fail.
+
+An account whose requests fail one after the other (no connection, throttled, server errors) is left alone for a
+while, twice as long each time; then one call asks whether the carrier answers again. That mends itself.
+
+A campaign whose calls fail far more often than calls do is paused until a person has looked: the list, the caller
+numbers or the route are wrong, and more of the same burns people and reputation.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dialer.domain.dispositions import Disposition
+from dialer.domain.states import PausedReason
+
+#: So many failures in a row, without an answer in between, and the account is left alone.
+FAILURES_IN_A_ROW = 3
+
+
+class Trouble(StrEnum):
+    """Why a request told nothing about the person."""
+
+    UNREACHABLE = "unreachable"
+    """No connection: nothing was sent."""
+    THROTTLED = "throttled"
+    """Too many requests: nothing was done."""
+    FAILING = "failing"
+    """A server error, a broken connection or no answer: a phone may have rung."""
+
+
+def is_open_after(failures: int) -> bool:
+    return failures >= FAILURES_IN_A_ROW
+
+
+def backoff_s(trips: int, first_s: float, most_s: float, retry_after_s: float | None = None) -> float:
+    """Seconds for which an account is left alone, the ``trips``-th time (1 is the first) since it last answered.
+
+    The carrier's own wish counts when it is longer, up to the longest.
+    """
+    doubled = first_s * 2.0 ** min(max(trips - 1, 0), 30)
+    return min(max(doubled, retry_after_s or 0.0), most_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerRules:
+    """When a campaign is paused: of its last ``window`` ended calls, at least ``min_calls``, such shares failed.
+
+    ``carrier_share``: the carrier or the way to the person failed. ``failed_share``: these, and phones at which nobody
+    can be called.
+    """
+
+    window: int = 50
+    min_calls: int = 20
+    carrier_share: float = 0.5
+    failed_share: float = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trip:
+    """Why a campaign is to be paused; ``figures`` are for people and programs."""
+
+    reason: PausedReason
+    figures: Mapping[str, Any]
+
+
+_BY_CARRIER = frozenset({Disposition.CARRIER_ERROR, Disposition.PROVIDER_ERROR, Disposition.CALLER_ID_BLOCKED})
+_BY_NUMBER = frozenset(
+    {Disposition.INVALID_NUMBER, Disposition.DISCONNECTED, Disposition.BLOCKED, Disposition.UNREACHABLE}
+)
+
+
+def judge_calls(rules: BreakerRules, newest: Sequence[Disposition]) -> Trip | None:
+    """``newest`` are the dispositions of the campaign's ended calls, the last one first.
+
+    ``unknown`` is left out: such a request has put off its account already, which mends itself.
+    """
+    seen = [one for one in newest if one is not Disposition.UNKNOWN][: rules.window]
+    if len(seen) < rules.min_calls:
+        return None
+    failed = {
+        PausedReason.CARRIER_FAILING: (_BY_CARRIER, rules.carrier_share),
+        PausedReason.FAILURE_RATE: (_BY_CARRIER | _BY_NUMBER, rules.failed_share),
+    }
+    for reason, (kinds, threshold) in failed.items():
+        found = Counter(one.value for one in seen if one in kinds)
+        share = found.total() / len(seen)
+        if share >= threshold:
+            figures = {
+                "calls": len(seen),
+                "failed": found.total(),
+                "share": round(share, 3),
+                "threshold": threshold,
+                "dispositions": dict(found.most_common()),
+            }
+            return Trip(reason=reason, figures=figures)
+    return None
