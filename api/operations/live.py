@@ -234,12 +234,16 @@ class Live:
             return True
         return actor.workspace_id == watched.workspace_id
 
-    async def missed(self, watched: Watched) -> bytes:
-        """What became of calls while nobody listened."""
+    async def missed(self, watched: Watched) -> bytes | None:
+        """What became of calls while nobody listened; None when the database does not say."""
         if watched.since is None or not watched.calls:
             return b""
-        async with self._services.database.transaction(watched.workspace_id) as session:
-            calls = await calls_since(session, watched.campaign_id, watched.since, BEHIND)
+        try:
+            async with self._services.database.transaction(watched.workspace_id) as session:
+                calls = await calls_since(session, watched.campaign_id, watched.since, BEHIND)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("what a broken stream has missed could not be read: %s", type(error).__name__)
+            return None
         return b"".join(_call_event(call, call.updated_at) for call in calls)
 
     async def _follow(self, workspace_id: UUID, campaign_id: UUID, campaign: _Campaign) -> None:
@@ -297,7 +301,12 @@ async def events(streams: Live, watched: Watched, watcher: Watcher) -> AsyncGene
     """What is sent: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream"""
     now = asyncio.get_running_loop().time
     spoke = checked = now()
-    yield f"retry: {RETRY_MS}\n\n".encode() + await streams.missed(watched)
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    missed = await streams.missed(watched)
+    if missed is None:
+        watcher.end("restart")
+    elif missed:
+        yield missed
     while watcher.ended is None:
         news = await watcher.take(max(0.0, min(spoke + HEARTBEAT_S, checked + KEY_CHECK_S) - now()))
         if not news and now() >= spoke + HEARTBEAT_S:

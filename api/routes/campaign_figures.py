@@ -6,10 +6,19 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.deps import AuthenticatedRoute, PageQuery, ServicesDep, actor_of, optional_key, scope
-from api.operations import campaign_figures, campaign_status, keys
+from api.operations import campaign_figures, campaign_stats, campaign_status, keys
 from api.problems import responses
-from api.schemas.campaign_figures import ResultsOut, StatsOut, StatusOut
+from api.schemas.campaign_figures import (
+    DispositionQuery,
+    DispositionStatsOut,
+    ResultFilters,
+    ResultsOut,
+    StatsOut,
+    StatsQuery,
+    StatusOut,
+)
 from dialer.domain.actors import Actor
+from dialer.domain.dispositions import Disposition
 
 router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
 public = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"])
@@ -27,8 +36,31 @@ async def read_status(request: Request, services: ServicesDep, campaign: str) ->
 
 
 @router.get("/stats", summary="Counts by state, disposition, attempt and hour", responses=responses(404))
-async def read_stats(services: ServicesDep, actor: Reader, campaign: str) -> StatsOut:
-    return await campaign_figures.read_stats(services, actor, campaign)
+async def read_stats(
+    services: ServicesDep, actor: Reader, campaign: str, query: Annotated[StatsQuery, Query()]
+) -> StatsOut:
+    """With `by`, also a series by the hours or days of a clock, of a range."""
+    return await campaign_stats.read_stats(services, actor, campaign, query)
+
+
+@router.get(
+    "/stats/dispositions/{disposition}",
+    summary="Calls that ended in one way, looked at closely",
+    responses=responses(404),
+)
+async def read_disposition(
+    services: ServicesDep,
+    actor: Reader,
+    campaign: str,
+    disposition: Disposition,
+    query: Annotated[DispositionQuery, Query()],
+) -> DispositionStatsOut:
+    """By attempt, caller number, code, and hour or day. The calls themselves: `/calls?campaign_id=…&disposition=…`."""
+    return await campaign_stats.read_disposition(services, actor, campaign, disposition, query)
+
+
+class ResultsQuery(PageQuery, ResultFilters):
+    pass
 
 
 @router.get(
@@ -38,11 +70,15 @@ async def read_stats(services: ServicesDep, actor: Reader, campaign: str) -> Sta
     responses={**responses(404), 200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
 async def read_results(
-    request: Request, services: ServicesDep, actor: Reader, campaign: str, query: Annotated[PageQuery, Query()]
+    request: Request, services: ServicesDep, actor: Reader, campaign: str, query: Annotated[ResultsQuery, Query()]
 ) -> Any:
-    """JSON, or with `Accept: text/csv` all of them as a file."""
+    """JSON, or with `Accept: text/csv` all of them as a file.
+
+    A column is a field of the prospect, of the last call to them (`talk_seconds`, `call.state`), a property of the
+    campaign's `extraction_schema`, or one of their variables.
+    """
     if "text/csv" in request.headers.get("accept", ""):
-        lines = await campaign_figures.results_as_csv(services, actor, campaign)
+        lines = await campaign_figures.results_as_csv(services, actor, campaign, query)
         headers = {"Content-Disposition": 'attachment; filename="results.csv"'}
         return StreamingResponse(lines, media_type="text/csv", headers=headers)
-    return await campaign_figures.read_results(services, actor, campaign, query.request())
+    return await campaign_figures.read_results(services, actor, campaign, query, query.request())

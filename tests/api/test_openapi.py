@@ -29,6 +29,7 @@ GET /api/v1/campaigns/{}/versions /api/v1/campaigns/{}/versions/{}
 POST /api/v1/campaigns/{}/versions/{}/restore
 GET /api/v1/campaigns/{}/schedule
 GET /api/v1/campaigns/{}/status /api/v1/campaigns/{}/stats /api/v1/campaigns/{}/results
+GET /api/v1/campaigns/{}/stream /api/v1/campaigns/{}/stats/dispositions/{}
 POST /api/v1/campaigns/{}/prospects:upload /api/v1/campaigns/{}/prospects:upsert
 GET,POST /api/v1/campaigns/{}/prospects
 POST /api/v1/campaigns/{}/imports
