@@ -36,7 +36,7 @@ _KEEP_PLANS = "SELECT set_config('plan_cache_mode', 'auto', true)"
 
 
 async def look_up_by_index(session: AsyncSession) -> None:
-    """From here every statement is planned for the tables as they are, and until the transaction ends by their indexes."""
+    """From here every statement is planned for the tables as they are, by their indexes until the transaction ends."""
     await session.execute(text(_BY_INDEX))
 
 
