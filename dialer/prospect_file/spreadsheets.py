@@ -160,6 +160,8 @@ def _open(package: BinaryIO) -> Generator[zipfile.ZipFile]:
     with zipfile.ZipFile(package) as parts:
         if any(part.flag_bits & 1 for part in parts.infolist()):
             raise _encrypted()
+        if any(part.header_offset < 0 for part in parts.infolist()):
+            raise broken()  # opening such a part fails with an error that says nothing of the file
         yield parts
 
 

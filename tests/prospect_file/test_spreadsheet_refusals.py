@@ -136,6 +136,15 @@ def test_a_table_that_would_not_end_is_refused_while_it_is_written(monkeypatch):
     assert len(table.getvalue()) < 2 * MEGABYTE
 
 
+def test_a_workbook_whose_parts_lie_before_its_beginning_is_refused():
+    end = GOOD.rindex(b"PK\5\6")
+    (start,) = struct.unpack("<L", GOOD[end + 16 : end + 20])
+    moved = GOOD[: end + 16] + struct.pack("<L", start + 1) + GOOD[end + 20 :]
+    with pytest.raises(FileRefused) as caught:
+        write_csv(io.BytesIO(moved), io.BytesIO(), {})
+    assert caught.value.code == "spreadsheet_broken"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_workbook_with_other_bytes_here_and_there_is_read_or_refused(data):
