@@ -26,6 +26,7 @@ MAX_UPLOAD = (1 << 30) + (1 << 20)
 CALLBACK_S = 10.0
 BODY_S = 60.0
 CALLBACKS = "/api/v1/carriers/"
+BATCHES = "/api/v1/batches"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
@@ -86,7 +87,7 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive, headers: Headers) -> None:
         path: str = scope["path"]
-        self._is_upload = path.endswith((":upload", "/upload"))
+        self._is_upload = path.endswith((":upload", "/upload")) or path == BATCHES
         is_callback = path.startswith(CALLBACKS)
         self._limit = MAX_UPLOAD if self._is_upload else MAX_CALLBACK if is_callback else MAX_BODY
         self._seconds = CALLBACK_S if is_callback else BODY_S

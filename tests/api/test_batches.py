@@ -58,7 +58,8 @@ async def launched(api: Api, made: dict[str, Any]) -> None:
 async def test_one_request_makes_a_batch_with_its_import_and_its_campaign(api_with_temporal: Api):
     api = api_with_temporal
     given = await form(api, name="Spring", scheduled_at=soon(days=2), metadata='{"by": "us"}', default_region="US")
-    answer = await api.call("POST", "/batches", expect=201, data=given, files=file())
+    content = CSV + b"+12025550125,of a file that is larger than other requests may be\n" * 80_000
+    answer = await api.call("POST", "/batches", expect=201, data=given, files=file(content))
     made = answer.json()
     assert answer.headers["location"] == f"/api/v1/batches/{made['id']}"
     assert (made["name"], made["status"], made["filename"]) == ("Spring", "importing", "people.csv")
@@ -71,7 +72,7 @@ async def test_one_request_makes_a_batch_with_its_import_and_its_campaign(api_wi
     assert (campaign["batch_id"], campaign["name"], campaign["status"]) == (made["id"], "Spring", "draft")
     assert (campaign["caller_numbers"], campaign["pace"]["max_concurrent"]) == ([CALLER], 3)
     (stored,) = await api.read("SELECT filename, options, size_bytes FROM imports")
-    assert (stored.options["default_region"], stored.size_bytes) == ("US", len(CSV))
+    assert (stored.options["default_region"], stored.size_bytes) == ("US", len(content))
 
 
 async def test_campaigns_of_batches_are_listed_only_on_request(api: Api):
