@@ -16,12 +16,22 @@ from api.problems import responses
 
 router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"])
 
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "event": {"type": "string", "description": "Its kind."},
+        "id": {"type": "string", "description": "For `Last-Event-ID`."},
+        "data": {"type": "string", "description": "An object as JSON."},
+    },
+}
+
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events for as long as the campaign goes on: `status` (the answer of `/status`) at once and "
         "whenever something changes, `call` (id, prospect_id, attempt, state, disposition, outcome) for each call that "
         "changes, and `end` (reason) when no more will come.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     },
     204: {"description": "The campaign is over, and `Last-Event-ID` says that this is known."},
 }
