@@ -67,7 +67,7 @@ def test_an_edit_is_in_force_when_it_answers_and_no_call_is_dialed_under_the_one
     history = dialer(stack, "history", campaign.id)
     assert "back to version 1" in history
     assert "pace.max_concurrent: 50 → 1" in history
-    campaign.until_status("completed")
+    ok(campaign.post("stop"))
     calls = by_version(campaign)
     firsts = {version: calls[version][0] for version in answered}
     for version, at in answered.items():
