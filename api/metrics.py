@@ -38,10 +38,14 @@ class Metrics:
             "dialer_calls_ended", "Calls of campaigns by how they ended.", ["disposition"], registry=self.registry
         )
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One finished request. ``route`` is the template, never the path: paths hold ids and numbers."""
+    def observe(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """One finished request, with None for one that has no length of its own.
+
+        ``route`` is the template, never the path: paths hold ids and numbers.
+        """
         self._requests.labels(method, route, str(status)).inc()
-        self._seconds.observe(seconds)
+        if seconds is not None:
+            self._seconds.observe(seconds)
 
     def text(self, fleet: Fleet | None) -> bytes:
         """Everything in Prometheus's text format. ``fleet`` is None when PostgreSQL did not answer."""

@@ -26,6 +26,7 @@ MAX_UPLOAD = (1 << 30) + (1 << 20)
 CALLBACK_S = 10.0
 BODY_S = 60.0
 CALLBACKS = "/api/v1/carriers/"
+EVENTS = "text/event-stream"
 BATCHES = "/api/v1/batches"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -53,14 +54,15 @@ class RequestContext:
         request_id = given.get("x-request-id", "")
         request_id = request_id if _REQUEST_ID.fullmatch(request_id) else str(uuid4())
         scope["trace_id"] = _trace_id(given.get("traceparent", ""))
-        status = 500
+        status, streams = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
+                streams = headers.get("content-type", "").startswith(EVENTS)
                 rate = scope.get("rate")
                 if isinstance(rate, Rate):
                     headers.update(rate.headers())
@@ -79,7 +81,8 @@ class RequestContext:
                     _tell(span, scope, status)
         finally:
             self.metrics.in_flight.dec()
-            self.metrics.observe(_method(scope), _route(scope), status, monotonic() - began)
+            # A stream lasts as long as somebody watches, which says nothing of how quick the API is.
+            self.metrics.observe(_method(scope), _route(scope), status, None if streams else monotonic() - began)
 
 
 class _Body:
