@@ -263,17 +263,19 @@ class DispatchActivities:
         if rules.end_at is not None and now >= rules.end_at:
             return await self._past_end(session, campaign, now)
         owed = await owed_after(session, campaign.id)
+        version = campaign.settings_version
         if rules.recurrence.next_run(owed or now) is None and await complete(
-            session, campaign.id, CompletedReason.ALL_FINAL, status=CampaignStatus.SCHEDULED
+            session, campaign.id, CompletedReason.ALL_FINAL, status=CampaignStatus.SCHEDULED, settings_version=version
         ):
             return Step(finished=True, now=now)
         waiting = await what_now(session, campaign, rules, now, self._timing)
         return Step(waiting=waiting, ends_at=rules.end_at, now=now)
 
     async def _past_end(self, session: AsyncSession, campaign: Row[Any], now: datetime) -> Step:
-        if await expire_ready(session, campaign.id):
+        status, version = CampaignStatus(campaign.status), campaign.settings_version
+        if await expire_ready(session, campaign.id, settings_version=version):
             return Step(retry_s=0.0, now=now)
-        if await complete(session, campaign.id, CompletedReason.END_AT, status=CampaignStatus(campaign.status)):
+        if await complete(session, campaign.id, CompletedReason.END_AT, status=status, settings_version=version):
             return Step(finished=True, now=now)
         return Step(waiting=Waiting(reason=Reason.CALLS, text="calls in flight to end"), now=now)
 
@@ -285,11 +287,12 @@ class DispatchActivities:
     async def _finish(self, workspace_id: UUID, campaign: Row[Any], rules: CampaignRules, step: Step) -> Step:
         if rules.keep_open and rules.recurrence is None:
             return step
+        version = campaign.settings_version
         async with self._database.transaction(workspace_id) as session:
             if rules.recurrence is not None and rules.recurrence.next_run(step.now) is not None:
-                await await_next_run(session, campaign.id)
+                await await_next_run(session, campaign.id, settings_version=version)
                 return Step(retry_s=0.0, now=step.now)
-            done = await complete(session, campaign.id, CompletedReason.ALL_FINAL)
+            done = await complete(session, campaign.id, CompletedReason.ALL_FINAL, settings_version=version)
         return Step(finished=True, now=step.now) if done else Step(now=step.now)
 
     async def _start(self, workspace_id: UUID, campaign: Row[Any], calls: tuple[ClaimedCall, ...]) -> None:

@@ -88,11 +88,12 @@ async def ask_callback(
     )
 
 
-#: Somebody who asks can be reached at their phone, whatever was thought of it; on the one where they asked.
+#: Somebody who asks can be reached at their phone, whatever was thought of it; on the one where they asked. The time
+#: is kept during a call too, since one that is not dialed is given back and must not be made sooner.
 _MAKE_DUE = """
     UPDATE prospects p SET callback_id = :id, callback_at = :asked_for,
         state = CASE WHEN state IN ('in_call', 'held') THEN state ELSE 'ready' END,
-        next_due_at = CASE WHEN state = 'in_call' THEN next_due_at ELSE :due_at END,
+        next_due_at = :due_at,
         bad_phones = CASE WHEN state = 'invalid' THEN 0 ELSE bad_phones END,
         phone_at = coalesce((SELECT CASE WHEN c.to_phone = p.phone THEN 0 ELSE o.position END
             FROM calls c LEFT JOIN prospect_phones o ON o.prospect_id = p.id AND o.phone = c.to_phone

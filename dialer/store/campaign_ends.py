@@ -13,15 +13,22 @@ from dialer.store.locks import share_campaign
 BATCH = 5000
 
 
-async def expire_ready(session: AsyncSession, campaign_id: UUID) -> int:
-    """Up to 5,000 ready prospects of a campaign that is over become expired; how many."""
+async def expire_ready(session: AsyncSession, campaign_id: UUID, *, settings_version: int | None = None) -> int:
+    """Up to 5,000 ready prospects of a campaign that is over become expired; how many.
+
+    Settings that are no longer those of ``settings_version``, if given, expire nobody: an edit may have moved the end.
+    """
+    await share_campaign(session, campaign_id)
     sql = """
         WITH batch AS (
-            SELECT id FROM prospects WHERE campaign_id = :id AND state = 'ready' LIMIT :batch FOR NO KEY UPDATE
+            SELECT p.id FROM prospects p JOIN campaigns c ON c.id = p.campaign_id
+            WHERE p.campaign_id = :id AND p.state = 'ready'
+                AND c.settings_version = coalesce(CAST(:version AS bigint), c.settings_version)
+            LIMIT :batch FOR NO KEY UPDATE OF p
         ), done AS (UPDATE prospects p SET state = 'expired', next_due_at = NULL FROM batch WHERE p.id = batch.id
             AND p.state = 'ready' RETURNING p.id)
         SELECT count(*) AS n FROM done"""
-    row = await one(session, sql, {"id": campaign_id, "batch": BATCH})
+    row = await one(session, sql, {"id": campaign_id, "version": settings_version, "batch": BATCH})
     return 0 if row is None else row.n
 
 

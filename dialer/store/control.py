@@ -148,21 +148,24 @@ async def complete(
     reason: CompletedReason,
     *,
     status: CampaignStatus = CampaignStatus.RUNNING,
+    settings_version: int | None = None,
 ) -> bool:
     """What was in ``status`` becomes completed, if nobody is ready or in a call and no import runs.
 
-    True when it did.
+    Only under the settings of ``settings_version``, if given: others may have another end, or none. True when it did.
     """
     sets = "status = 'completed', completed_reason = :reason, completed_at = dialer_now()"
-    return await _end(session, campaign_id, sets, {"reason": reason.value, "status": status.value})
+    parameters = {"reason": reason.value, "status": status.value, "version": settings_version}
+    return await _end(session, campaign_id, sets, parameters)
 
 
-async def await_next_run(session: AsyncSession, campaign_id: UUID) -> bool:
+async def await_next_run(session: AsyncSession, campaign_id: UUID, *, settings_version: int | None = None) -> bool:
     """The run of a recurring campaign is over and the next lies ahead: running becomes scheduled. True when it did.
 
     Under the same conditions as ``complete``.
     """
-    return await _end(session, campaign_id, "status = 'scheduled'", {"status": CampaignStatus.RUNNING.value})
+    parameters = {"status": CampaignStatus.RUNNING.value, "version": settings_version}
+    return await _end(session, campaign_id, "status = 'scheduled'", parameters)
 
 
 async def _end(session: AsyncSession, campaign_id: UUID, sets: str, parameters: dict[str, Any]) -> bool:
@@ -170,6 +173,7 @@ async def _end(session: AsyncSession, campaign_id: UUID, sets: str, parameters: 
     sql = f"""
         UPDATE campaigns c SET {sets}, control_version = control_version + 1, idle_until = NULL
         WHERE id = :id AND status = :status
+          AND settings_version = coalesce(CAST(:version AS bigint), settings_version)
           AND NOT EXISTS (SELECT 1 FROM prospects WHERE campaign_id = c.id AND state IN ('ready', 'in_call'))
           AND NOT EXISTS (SELECT 1 FROM imports WHERE campaign_id = c.id AND {ADDING})
         RETURNING id"""

@@ -17,7 +17,14 @@ from dialer.domain.call_results import CallEnded, moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.carrier_events import CarrierStatus
 from dialer.domain.dayparts import in_another_daypart
-from dialer.domain.dispositions import Disposition, EndFacts, Outcome, disposition_of, refusal_pauses_campaign
+from dialer.domain.dispositions import (
+    OUTCOME_RULES,
+    Disposition,
+    EndFacts,
+    Outcome,
+    disposition_of,
+    refusal_pauses_campaign,
+)
 from dialer.domain.person_phones import Turn, following
 from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step, wants_other_daypart, with_callback
 from dialer.domain.states import CampaignStatus, ProspectState
@@ -117,10 +124,14 @@ async def decide_prospect(
 async def decide_again(session: AsyncSession, call_id: UUID) -> CallEnded | None:
     """Decide a call's prospect once more, because its outcome became known after its end.
 
-    The prospect is locked and was not called since. None when the campaign is over and calls nobody again, or when the
-    person opted out: then they stay as they are.
+    The prospect is locked and was not called since, unless they opted out. None when they stay as they are: the
+    campaign is over and calls nobody again, they opted out before, or they were requeued since and the outcome is not
+    a last word.
     """
     call = await _read(session, call_id)
+    requeued = call.person_requeue_id != call.requeue_id and call.asked_due_at is None
+    if requeued and not OUTCOME_RULES[Outcome(call.outcome)].final:
+        return None
     step = await _by_policy(session, call, attempted=False, counted=True)
     if call.asked_due_at is not None:
         step = with_callback(step, call.asked_due_at)
@@ -318,7 +329,8 @@ async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
         SELECT c.id, c.prospect_id, c.state, c.disposition, c.outcome, c.error_code, c.attempt, c.dialed_at,
             c.ringing_at, c.answered_at, c.ended_at, c.talk_seconds, c.next_state, c.next_due_at, c.next_reason,
             c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
-            p.phone_at, p.bad_phones, p.attempts_base, p.allowance, c.requeue_id, r.attempts AS requeue_attempts,
+            p.phone_at, p.bad_phones, p.attempts_base, p.allowance, c.requeue_id, p.requeue_id AS person_requeue_id,
+            r.attempts AS requeue_attempts,
             c.callback_id IS NOT NULL AS asked_for, p.zone_set, dialer_now() AS now,
             (SELECT b.due_at FROM callback_requests b WHERE b.id = p.callback_id
                 AND b.id IS DISTINCT FROM c.callback_id) AS asked_due_at,

@@ -51,12 +51,12 @@ async def note_outcome(
     """Write an outcome, and ``callback_at`` with ``callback_requested``; the same again changes nothing more.
 
     While the call lasts the decision is made at its end. Whoever says that they want no more calls is suppressed at
-    once. Raises LookupError, NotAnswered, CalledSince; for a ``callback_at`` NobodysCall, and what ``ask_callback``
-    raises.
+    once, also when they were called since. Raises LookupError, NotAnswered, CalledSince; for a ``callback_at``
+    NobodysCall, and what ``ask_callback`` raises.
     """
     call = await _locked(session, call_id, outcome, created_by)
     over = call.state == CallState.ENDED and call.amd_due_at is None
-    if over and call.prospect_id is not None:
+    if over and call.prospect_id is not None and not OUTCOME_RULES[outcome].suppresses:
         await _refuse_if_called_since(session, call_id, call.prospect_id, call.claimed_at)
     sql = "UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome RETURNING id"
     new = await one(session, sql, {"id": call_id, "outcome": outcome.value}) is not None
@@ -110,7 +110,7 @@ async def _refuse_if_called_since(
     session: AsyncSession, call_id: UUID, prospect_id: UUID, claimed_at: datetime | None
 ) -> None:
     """Under the person's lock, which a claim takes too: whoever is not claimed now is not while this goes on."""
-    sql = "SELECT state, requeue_id FROM prospects WHERE id = :id FOR NO KEY UPDATE"
+    sql = "SELECT state FROM prospects WHERE id = :id FOR NO KEY UPDATE"
     person = await one(session, sql, {"id": prospect_id})
     sql = """SELECT 1 FROM calls WHERE prospect_id = :prospect AND id <> :id AND claimed_at > :claimed_at
              AND state <> 'deferred' LIMIT 1"""

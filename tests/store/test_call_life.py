@@ -8,6 +8,7 @@ from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
 from dialer.domain.dispositions import Disposition
 from dialer.domain.states import CompletedReason, PausedReason
 from dialer.store import control, sweeps
+from dialer.store.campaign_ends import expire_ready
 from dialer.store.database import Database
 from dialer.store.dialing import Saved, save_accepted, save_unknown
 from dialer.store.endings import Ending, end_call
@@ -311,6 +312,21 @@ async def test_a_campaign_completes_only_when_nobody_is_ready_or_in_a_call(line:
         await gate(line, call.call_id)
         await finish(line, call.call_id, CarrierStatus.COMPLETED, answered_by=AnsweredBy.HUMAN)
     assert await complete()
+
+
+async def test_who_decides_by_settings_that_were_edited_meanwhile_ends_nothing(line: World) -> None:
+    """Such as an end that has passed, and was just moved."""
+    (before,) = await line.read("SELECT settings_version FROM campaigns WHERE id = :c")
+    await line.run("UPDATE campaigns SET settings_version = settings_version + 1 WHERE id = :c")
+    stale, now = before.settings_version, before.settings_version + 1
+    async with line.database.transaction(line.workspace_id) as session:
+        assert await expire_ready(session, line.campaign_id, settings_version=stale) == 0
+    async with line.database.transaction(line.workspace_id) as session:
+        assert await expire_ready(session, line.campaign_id, settings_version=now) == 3
+        reason = CompletedReason.END_AT
+        assert not await control.complete(session, line.campaign_id, reason, settings_version=stale)
+        assert not await control.await_next_run(session, line.campaign_id, settings_version=stale)
+        assert await control.complete(session, line.campaign_id, reason, settings_version=now)
 
 
 async def test_tallies_equal_the_rows_after_a_whole_life(line: World) -> None:

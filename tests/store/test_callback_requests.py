@@ -17,6 +17,7 @@ from dialer.store.control import StateConflict, stop
 from dialer.store.database import Database
 from dialer.store.endings import Ending, end_call, read_ended
 from dialer.store.evidence import read_evidence, snapshot
+from dialer.store.gates import defer
 from dialer.store.outcomes import CalledSince, NobodysCall, NotAnswered, Noted, note_outcome
 from dialer.store.suppressing import suppress
 from tests.store.lines import (
@@ -159,6 +160,20 @@ async def test_somebody_who_asks_during_a_call_is_called_back_after_it(database:
     assert (row.next_due_at, row.last_outcome, row.callback_id) == (at, "callback_requested", noted.asked.id)
 
 
+async def test_somebody_who_asks_before_their_call_is_dialed_waits_for_the_time_when_it_is_given_back(
+    database: Database,
+) -> None:
+    world = await make_line(database, people=1)
+    call = await claim_one(world)
+    at = now() + timedelta(hours=3)
+    asked = await ask(world, call.prospect_id, at)
+    async with database.transaction(world.workspace_id) as session:
+        assert await defer(session, call.call_id, "window", TIMING)
+    person = await prospect_row(world, call.prospect_id)
+    assert (person.state, person.next_due_at, person.callback_id) == ("ready", asked.due_at, asked.id)
+    assert (await claim_due(world)).calls == ()
+
+
 async def test_a_callback_that_the_carrier_refused_is_still_to_be_made(database: Database) -> None:
     world = await make_line(
         database, people=1, settings={"redial": {"max_attempts": 1, "delays": {"failed": ["PT1M"]}}}
@@ -251,6 +266,23 @@ async def test_whoever_wants_no_more_calls_is_suppressed_at_once(database: Datab
     await note(world, call.call_id, Outcome.DNC_REQUESTED)
     assert (await prospect_row(world, call.prospect_id)).state == "suppressed"
     assert [row.source for row in await world.read("SELECT source FROM suppressions")] == ["outcome"]
+
+
+@pytest.mark.parametrize("during", [True, False], ids=["during the next call", "after it"])
+async def test_an_opt_out_is_kept_also_when_the_person_was_called_since(database: Database, during: bool) -> None:
+    world = await make_line(database, people=1)
+    first = await called(world)
+    await note(world, first.call_id, Outcome.CALLBACK_REQUESTED, now() + timedelta(hours=1))
+    await make_due(world, first.prospect_id)
+    second = await claim_one(world)
+    await gate(world, second.call_id)
+    if not during:
+        await finish(world, second.call_id, CarrierStatus.NO_ANSWER)
+    await note(world, first.call_id, Outcome.DNC_REQUESTED)
+    if during:
+        await finish(world, second.call_id, CarrierStatus.NO_ANSWER)
+    assert (await prospect_row(world, first.prospect_id)).state == "suppressed"
+    assert (await call_row(world, first.call_id)).outcome == "dnc_requested"
 
 
 async def test_an_outcome_needs_an_answer_and_no_call_since(database: Database) -> None:

@@ -17,9 +17,10 @@ from dialer.store.control import StateConflict, complete, launch, stop
 from dialer.store.database import Database
 from dialer.store.endings import read_ended
 from dialer.store.evidence import read_evidence, snapshot
+from dialer.store.outcomes import note_outcome
 from dialer.store.requeues import Chosen, Requeued, count_requeue, requeue_people
 from dialer.store.suppressing import suppress
-from tests.store.lines import add_people, call_row, claim_due, finish, gate, make_line, prospect_row
+from tests.store.lines import TIMING, add_people, call_row, claim_due, finish, gate, make_line, prospect_row
 from tests.store.worlds import World
 
 ONCE: dict[str, Any] = {"redial": {"max_attempts": 1, "delays": {}}}
@@ -138,6 +139,24 @@ async def test_nobody_is_due_before_the_time_that_is_given(database: Database) -
     assert [row.next_due_at for row in await world.read("SELECT next_due_at FROM prospects")] == [at]
     await requeue(world, Chosen(states=(ProspectState.EXHAUSTED,), not_before=at - timedelta(days=9)))
     assert (await claim_due(world)).calls == ()
+
+
+async def test_an_outcome_of_a_call_before_a_requeue_brings_nobody_forward(database: Database) -> None:
+    world = await make_line(database, people=1, settings=ONCE)
+    (call,) = (await claim_due(world)).calls
+    await gate(world, call.call_id)
+    await finish(world, call.call_id, CarrierStatus.COMPLETED, answered_by="machine_start", duration_seconds=9)
+    assert await states(world) == {"exhausted": 1}
+    later = (await world.read("SELECT dialer_now() AS at"))[0].at + timedelta(days=7)
+    requeued = await requeue(world, Chosen(not_before=later))
+    async with database.transaction(world.workspace_id) as session:
+        await note_outcome(session, call.call_id, Outcome.INCOMPLETE, TIMING)
+    person = await prospect_row(world, call.prospect_id)
+    assert (person.state, person.next_due_at, person.requeue_id) == ("ready", later, requeued.requeue_id)
+    assert person.last_outcome == "incomplete"
+    async with database.transaction(world.workspace_id) as session:
+        await note_outcome(session, call.call_id, Outcome.GOAL, TIMING)
+    assert await states(world) == {"reached": 1}
 
 
 async def test_a_completed_campaign_calls_them_after_its_next_launch(database: Database) -> None:
