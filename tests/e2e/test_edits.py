@@ -15,7 +15,7 @@ from tests.fixtures_stack import Stack
 EDITS = int(os.environ.get("DIALER_EDITS", "3"))
 PEOPLE_PER_EDIT = 22
 
-pytestmark = pytest.mark.timeout(120 + 6 * EDITS)
+pytestmark = [pytest.mark.timeout(120 + 6 * EDITS), pytest.mark.seconds]
 
 
 def dialer(stack: Stack, *arguments: str) -> str:
