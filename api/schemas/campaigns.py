@@ -1,10 +1,11 @@
 """Campaigns as clients write and read them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, to_json
 
 from api.operations.references import as_uuid
@@ -21,6 +22,12 @@ CallLanguageMode = Literal["auto", "fixed"]
 DEFAULT_DISPLAY_COLUMNS = ["name", "phone", "disposition", "outcome"]
 RESERVED_SLUGS = frozenset({"options"})
 MAX_SCHEMA_BYTES = 64 * 1024
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "schedule": Schedule().model_dump(mode="json"),
+    "calling_hours": CallingHours().model_dump(mode="json"),
+    "redial": Redial().model_dump(mode="json"),
+    "pace": Pace().model_dump(mode="json"),
+}
 
 EXAMPLE: dict[str, Any] = {
     "name": "Spring sale",
@@ -192,6 +199,12 @@ class CampaignOut(Owned):
     display_columns: list[str]
     workflow_id: str
     trace_url: str | None
+
+    @field_validator("schedule", "calling_hours", "redial", "pace", mode="before")
+    @classmethod
+    def _complete(cls, stored: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """A campaign stored by an older version reads with the defaults of what that version did not know."""
+        return {**_DEFAULTS[info.field_name or ""], **stored}
 
 
 class Launched(View):

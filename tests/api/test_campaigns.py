@@ -191,6 +191,14 @@ async def test_a_fixed_zone_frees_those_who_are_held_for_want_of_one(api: Api):
     assert (await api.get(f"/prospects/{prospect['id']}"))["state"] == "held"
 
 
+async def test_settings_that_the_version_before_did_not_know_read_as_their_defaults(api: Api):
+    made = await api.campaign(redial={"max_attempts": 2})
+    older = "settings #- '{redial,other_daypart}' #- '{pace,weight}'"
+    await api.read(f"UPDATE campaigns SET settings = {older} WHERE id = :c RETURNING 1", c=made["id"])
+    read = (await api.call("GET", f"/campaigns/{made['id']}", expect=200)).json()
+    assert (read["redial"], read["pace"]) == (made["redial"], made["pace"])
+
+
 async def test_a_clone_has_the_rules_and_nobody_in_it(api: Api):
     campaign = await api.campaign(ring_timeout_s=40, slug="spring")
     await api.post(f"/campaigns/{campaign['id']}/prospects", {"phone": PERSON})
