@@ -7,13 +7,13 @@ TESTED := $(SOURCES) tests scripts
 PIP := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo up test chaos verify check format lock clean
+.PHONY: help setup demo up test chaos upgrade-test verify check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
 	@scripts/preflight.sh >/dev/null && echo "Everything needed is here."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## Make .venv and install into it (the others do this first)
 	@:
@@ -50,6 +50,10 @@ test: setup ## Run all tests (ARGS="-k busy" for some)
 SEEDS := 1-3
 chaos: setup ## Break the running stack on purpose and judge it (SEEDS=1-30)
 	@$(RUN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+FROM :=
+upgrade-test: setup ## Upgrade an older version with running campaigns (FROM=v0.1.0)
+	@$(RUN)/python -m tests.upgrade --from "$(FROM)"
 
 verify: setup ## Judge what happened in ~/.dialer by the carrier's own list
 	@exec $(RUN)/dialer verify $(ARGS)

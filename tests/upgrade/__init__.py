@@ -1,0 +1,1 @@
+"""Data and running campaigns of an older version, taken over by this one: ``make upgrade-test``."""
