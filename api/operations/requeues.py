@@ -130,11 +130,11 @@ def _local(services: Services, given: CallbackIn, zones: ZoneSet | None) -> date
             raise invalid("time_zone", "required", "Say in which time zone: this person's is not known for certain")
         name = zones.names[0]
     try:
-        local = datetime.fromisoformat(given.local_time)
-    except ValueError:
+        local = datetime.fromisoformat(given.local_time).replace(tzinfo=clock_of(name))
+        at = local.astimezone(clock_of("UTC"))
+    except (ValueError, OverflowError):
         raise invalid("local_time", "invalid_time", "There is no such date or time of day") from None
-    utc = clock_of("UTC")
-    return checked_time(services, "local_time", local.replace(tzinfo=clock_of(name)).astimezone(utc))
+    return checked_time(services, "local_time", at)
 
 
 def _stopped(status: str) -> Conflict:

@@ -94,7 +94,10 @@ def _e164(raw: str) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("out_of_range", "In UTC this lies before the year 1 or after 9999") from None
 
 
 Metadata = Annotated[

@@ -29,6 +29,8 @@ MAX_CATCH_UP = timedelta(days=7)
 #: Every combination of a date and a weekday comes within 28 years, or 40 around a year without a 29 February.
 _HORIZON_DAYS = 41 * 366
 _GAPS_LOOKED_AT = 500
+#: Calendars end with the year 9999, and clocks that are ahead or behind need a day around it.
+_NO_MORE = date(9999, 1, 1)
 
 
 class Dial(StrEnum):
@@ -63,6 +65,8 @@ class Recurrence:
     def runs_after(self, after: datetime) -> Iterator[datetime]:
         """Every run later than ``after``, in UTC, in order."""
         begin = after if self.start_at is None else max(after, self.start_at - timedelta(microseconds=1))
+        if begin.date() >= _NO_MORE:
+            return
         zone, last = clock_of(self.zone), begin.astimezone(UTC)
         for wall in self._walls(begin.astimezone(zone).date() - timedelta(days=1)):
             at = wall.replace(tzinfo=zone).astimezone(UTC)
@@ -122,7 +126,7 @@ class Recurrence:
 
     def _walls(self, first: date) -> Iterator[datetime]:
         """What the clock is to show at each run, from a day on."""
-        for offset in range(_HORIZON_DAYS):
+        for offset in range(min(_HORIZON_DAYS, (_NO_MORE - first).days)):
             yield from self._walls_on(first + timedelta(days=offset))
 
     def _walls_on(self, day: date) -> Iterator[datetime]:

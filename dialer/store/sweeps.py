@@ -95,7 +95,8 @@ async def mark_window_closing(session: AsyncSession, call_ids: list[UUID]) -> No
 async def free_orphans(session: AsyncSession) -> list[UUID]:
     """People ``in_call`` without a call become ready again; their campaigns."""
     sql = f"""
-        UPDATE prospects p SET state = 'ready', next_due_at = dialer_now() + interval '5 seconds'
+        UPDATE prospects p SET state = 'ready',
+            next_due_at = greatest(p.next_due_at, dialer_now() + interval '5 seconds')
         WHERE p.state = 'in_call' AND p.updated_at < dialer_now() - interval '60 seconds'
             AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.prospect_id = p.id
                 AND (c.{LIVE} OR c.amd_due_at IS NOT NULL))

@@ -125,7 +125,10 @@ BAD_TIMES: list[tuple[dict[str, Any], str]] = [
     ({"at": "2020-01-01T00:00:00Z"}, "at"),
     ({"at": "2096-01-01T00:00:00Z"}, "at"),
     ({"at": "15:00"}, "at"),
+    ({"at": "0001-01-01T00:00:00+14:00"}, "at"),
     ({"local_time": "2036-02-30T15:00"}, "local_time"),
+    ({"local_time": "0001-01-01T00:00", "time_zone": "Asia/Tokyo"}, "local_time"),
+    ({"local_time": "9999-12-31T23:59", "time_zone": "America/New_York"}, "local_time"),
     ({"local_time": "2036-12-01T15:00", "time_zone": "Rome"}, "time_zone"),
 ]
 

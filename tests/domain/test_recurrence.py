@@ -125,6 +125,16 @@ def test_a_recurrence_whose_first_run_lies_behind_the_end_never_fires() -> None:
     assert (problem.code, problem.message) == ("never_fires", "It has no run before end_at")
 
 
+@pytest.mark.parametrize("start_at", ["9998-12-30T12:00:00Z", "9999-06-01T00:00:00Z", "9999-12-31T23:00:00Z"])
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", NEW_YORK])
+def test_where_calendars_end_nothing_fires_any_more(start_at: str, zone: str) -> None:
+    yearly = recurring("0 22 1 1 *", zone=zone, start_at=start_at)
+    assert yearly.next_runs(utc(2027, 1, 1), 3) == []
+    problem = yearly.problem(utc(2027, 1, 1))
+    assert problem is not None
+    assert problem.code == "never_fires"
+
+
 def test_what_is_left_out_has_defaults() -> None:
     found = recurring("0 9 * * *")
     assert (found.dial, found.catch_up) == (Dial.NEW, timedelta(hours=1))
