@@ -12,7 +12,7 @@ from tests.fixtures_stack import Stack
 from tests.upgrade.readings import by_id, read_campaign, read_workspace
 from tests.upgrade.sites import Site
 
-PEOPLE = 80
+PEOPLE = 90
 PART = 25
 """So many of them are done when the older version is ended."""
 IN_FLIGHT = 3
