@@ -162,7 +162,7 @@ class DispatchActivities:
                 return Step(finished=True, now=now)
             rules = rules_from_json(campaign.settings)
             if campaign.status != CampaignStatus.RUNNING:
-                return await self._not_running(session, campaign, rules, now)
+                return await self._not_running(session, campaign, rules, now, seen)
             if rules.end_at is not None and now >= rules.end_at:
                 return await self._past_end(session, campaign, now)
             standing = await read_campaign_standing(session, campaign_id)
@@ -230,7 +230,7 @@ class DispatchActivities:
         logger.error("campaign %s paused (%s): %s of its last %s calls failed", campaign.id, trip.reason, failed, calls)
 
     async def _not_running(
-        self, session: AsyncSession, campaign: Row[Any], rules: CampaignRules, now: datetime
+        self, session: AsyncSession, campaign: Row[Any], rules: CampaignRules, now: datetime, seen: Watermark
     ) -> Step:
         if campaign.status == CampaignStatus.STOPPED:
             expired = await expire_ready(session, campaign.id)
@@ -247,7 +247,11 @@ class DispatchActivities:
             return Step(retry_s=0.0, now=now)
         if campaign.status in (CampaignStatus.PAUSED, CampaignStatus.SCHEDULED):
             # After a restore nobody is given up before the carrier was asked who was called.
-            ends = campaign.status == CampaignStatus.PAUSED and campaign.paused_reason != PausedReason.DATABASE_RESTORED
+            ends = (
+                campaign.status == CampaignStatus.PAUSED
+                and campaign.paused_reason != PausedReason.DATABASE_RESTORED
+                and not (await read_campaign_standing(session, campaign.id)).is_restored(seen.mark)
+            )
             ends_at = rules.end_at if ends else None
             if ends_at is not None and now >= ends_at:
                 return await self._past_end(session, campaign, now)

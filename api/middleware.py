@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -76,9 +76,13 @@ class RequestContext:
                 answer = problem_response(Request(scope), TooLarge(body.complaint))
                 await answer(scope, receive, send_with_headers)
             else:
-                with self.tracing.span(_method(scope), {}, call_id=_call_of(scope), parent=_parent(scope)) as span:
+                began_ns = time_ns()
+                with self.tracing.span(_method(scope), {}, parent=_parent(scope)) as span:
                     await self.app(scope, body.receive, send_with_headers)
                     _tell(span, scope, status)
+                # Only what was believed: anybody can name a call.
+                if status < 300 and (call_id := _call_of(scope)) is not None:
+                    self.tracing.tell(f"callback {_route(scope)}", {}, call_id=call_id, began_ns=began_ns)
         finally:
             self.metrics.in_flight.dec()
             # A stream lasts as long as somebody watches, which says nothing of how quick the API is.

@@ -52,6 +52,12 @@ class Tracing:
         context = _of_call(call_id) if call_id is not None else _of_header(parent)
         return _span(self._tracer, name, context, attributes)
 
+    def tell(self, name: str, attributes: Mapping[str, str | int], *, call_id: UUID, began_ns: int) -> None:
+        """A span of a call's trace that began at ``began_ns`` (Unix nanoseconds) and ends now."""
+        if self._tracer is not None:
+            context = _of_call(call_id)
+            self._tracer.start_span(name, context=context, attributes=dict(attributes), start_time=began_ns).end()
+
     def close(self) -> None:
         """Send what is still held, before the process ends."""
         if self._provider is not None:

@@ -73,3 +73,10 @@ def test_without_a_collector_nothing_is_made() -> None:
 def test_other_workflows_have_no_call(workflow_id: str) -> None:
     assert call_of_workflow(workflow_id) is None
     assert call_of_workflow(f"call-{CALL}") == CALL
+
+
+def test_what_was_believed_afterwards_is_told_of_its_call(tracing: Tracing, collected: InMemorySpanExporter) -> None:
+    tracing.tell("callback /carriers/twilio/status", {}, call_id=CALL, began_ns=1_000)
+    (span,) = collected.get_finished_spans()
+    assert span.context is not None
+    assert (span.context.trace_id, span.start_time) == (CALL.int, 1_000)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
 from api.operations.batches import read_batch, time_problems
-from api.operations.campaign_settings import agent_problem, checked_numbers, settings_of
+from api.operations.campaign_settings import agent_problem, checked_numbers, dialed_once, settings_of
 from api.operations.errors import Conflict, Invalid, invalid
 from api.operations.services import Services
 from api.operations.uploads import Digest, FilePart, Part, Receiving, plain_name, upload_options
@@ -159,7 +159,7 @@ class _ReceivingBatch(Receiving):
     async def _numbers(self, session: AsyncSession, given: BatchIn) -> list[UUID]:
         """The batch's caller numbers. Raises Invalid for these, for the agent and for the time."""
         problem = await agent_problem(session, given.agent_id)
-        problems = [*_dialed_once(given), *([] if problem is None else [problem])]
+        problems = [*dialed_once(settings_of(given)), *([] if problem is None else [problem])]
         problems += time_problems(self.services, settings_of(given), given.scheduled_at)
         if problems:
             raise Invalid(problems)
@@ -171,20 +171,6 @@ class _ReceivingBatch(Receiving):
     def _name(self, given: BatchIn) -> str:
         """A file's name may tell of people, and a campaign's name is shown in many places."""
         return given.name or f"Batch of {self._began:%Y-%m-%d %H:%M}"
-
-
-def _dialed_once(given: BatchIn) -> list[FieldError]:
-    """A batch has one time to begin at."""
-    schedule = given.schedule
-    wrong = {
-        "start_at": schedule.start_at and "A batch begins at scheduled_at: leave this out",
-        "recurrence": schedule.recurrence and "A batch is dialed once: leave this out",
-    }
-    return [
-        FieldError(field=f"schedule.{name}", code="not_for_batches", message=message)
-        for name, message in wrong.items()
-        if message
-    ]
 
 
 def _checked(fields: Mapping[str, str]) -> tuple[BatchIn, UploadOptions]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.operations.campaign_settings import (
     agent_problem,
+    dialed_once,
     document_of,
     never_opens,
     number_problems,
@@ -167,6 +168,8 @@ async def _problems(
     problems: list[FieldError] = []
     if "agent_id" in wish.given and (problem := await agent_problem(session, wanted.agent_id)):
         problems.append(problem)
+    if row["batch_id"] is not None:
+        problems += dialed_once(settings)
     timing = {"schedule", "calling_hours", *(("keep_open",) if recurs(settings) else ())}
     if not timing & set(wish.given):
         return problems

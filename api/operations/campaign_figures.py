@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.operations import keys
 from api.operations.campaigns import find_campaign
 from api.operations.display_columns import DisplayColumn, display_columns
 from api.operations.listing import ListRequest, listed
@@ -26,7 +27,7 @@ async def read_results(
     """One row per prospect, with the columns that the campaign displays. Raises NotFound and Invalid."""
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await find_campaign(session, reference)
-        columns = display_columns(campaign, filters.columns)
+        columns = _columns(actor, campaign, filters)
         rows, next_cursor = await _page(session, _chosen(campaign["id"], filters), columns, request)
     return ResultsOut(
         display_columns=[ColumnOut(name=column.name, label=column.label) for column in columns],
@@ -41,7 +42,15 @@ async def results_as_csv(
     """All of them as a file, a thousand at a time. Raises NotFound and Invalid before anything is given."""
     async with services.database.transaction(actor.workspace_id) as session:
         campaign = await find_campaign(session, reference)
-    return _csv(services, actor, _chosen(campaign["id"], filters), display_columns(campaign, filters.columns))
+    return _csv(services, actor, _chosen(campaign["id"], filters), _columns(actor, campaign, filters))
+
+
+def _columns(actor: Actor, campaign: Mapping[str, Any], filters: ResultFilters) -> list[DisplayColumn]:
+    """What to show. What calls tell is for who may read calls. Raises Invalid and Forbidden."""
+    columns = display_columns(campaign, filters.columns)
+    if any(column.of_call for column in columns):
+        keys.require(actor, "calls:read")
+    return columns
 
 
 async def _csv(

@@ -72,6 +72,19 @@ async def checked_numbers(session: AsyncSession, phones: Sequence[str]) -> list[
     return numbers
 
 
+def dialed_once(settings: Mapping[str, Any]) -> list[FieldError]:
+    """What a batch cannot have: it begins at its own time, once, and is over when everybody is done."""
+    schedule: Mapping[str, Any] = settings.get("schedule") or {}
+    wrong = {
+        "schedule.start_at": schedule.get("start_at") and "A batch begins at scheduled_at: leave this out",
+        "schedule.recurrence": schedule.get("recurrence") and "A batch is dialed once: leave this out",
+        "keep_open": settings.get("keep_open") and "A batch is over when everybody is done: leave this out",
+    }
+    return [
+        FieldError(field=field, code="not_for_batches", message=message) for field, message in wrong.items() if message
+    ]
+
+
 def schedule_problems(settings: Mapping[str, Any], now: datetime, timing: Timing) -> list[FieldError]:
     """What is wrong with the time that a campaign has, whoever is called."""
     if problems := recurrence_problems(settings, now):

@@ -13,6 +13,7 @@ from api.operations.listing import ListRequest, listed
 from api.operations.services import Services
 from api.schemas.base import Page
 from api.schemas.campaign_versions import CampaignChanged, SettingChange, VersionDetail, VersionOut
+from api.schemas.campaigns import CampaignRulesIn
 from dialer.domain.actors import Actor
 from dialer.domain.setting_changes import differences
 from dialer.store import pages, setting_versions
@@ -52,7 +53,8 @@ async def restore_version(
 
     async def wish(session: AsyncSession, row: Mapping[str, Any]) -> Wish:
         restored = _document(await _find(session, row, version), "")
-        document = {**document_of(row), **restored}
+        # What was unknown then had its default.
+        document = {**document_of(row), **CampaignRulesIn().model_dump(mode="json"), **restored}
         return Wish(document=document, given=versioned(document).keys(), restored_from=version)
 
     return await edit_campaign(services, actor, reference, wish, expected)

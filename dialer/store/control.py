@@ -58,6 +58,8 @@ async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
     """
     row = await _held(session, campaign_id, None)
     now = await _now(session)
+    if row.hidden_at is not None:
+        raise StateConflict("deleted")
     if row.status not in (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.COMPLETED):
         raise StateConflict(row.status)
     rules = rules_from_json(row.settings)
@@ -223,7 +225,7 @@ async def control_version(session: AsyncSession, campaign_id: UUID) -> int:
 
 async def _held(session: AsyncSession, campaign_id: UUID, expected_version: int | None) -> Row[Any]:
     await hold_campaign(session, campaign_id)
-    sql = "SELECT id, status, control_version, settings FROM campaigns WHERE id = :id FOR NO KEY UPDATE"
+    sql = "SELECT id, status, control_version, settings, hidden_at FROM campaigns WHERE id = :id FOR NO KEY UPDATE"
     row = await one(session, sql, {"id": campaign_id})
     if row is None:
         raise LookupError(f"there is no campaign {campaign_id}")

@@ -24,6 +24,8 @@ from tests.store.lines import ALL_DAY, add_people, claim_one, finish, gate, make
 from tests.store.worlds import World
 
 SHORT = Timing(leg_s=0.2)
+#: A leg that ends by itself once it has noticed what it is to notice, on a busy machine too.
+NOTICED = Timing(leg_s=10)
 AT_ONCE = Timing(leg_s=0)
 PEOPLE = 3
 NEVER_SEEN = Mark()
@@ -366,7 +368,7 @@ async def test_a_leg_dials_nobody_from_a_database_that_has_gone_backwards(
     await add_people(line, 2 * PEOPLE)
     seen = Mark(newest_call=await newest_call(line) + 1)
     told = {"told": seen.packed()} if from_heartbeat else {"seen": seen}
-    ended = await leg(line, workflows, SHORT, **told)
+    ended = await leg(line, workflows, NOTICED, **told)
     assert (ended.claimed, ended.end, ended.waiting_for) == (0, LegEnd.IDLE, "paused (database_restored)")
     assert ended.seen == seen, "until it is recovered"
     for paused in (line, other):
@@ -381,7 +383,7 @@ async def test_a_leg_goes_on_after_a_recovery(database: Database, workflows: Rec
     line = await make_line(database, people=PEOPLE)
     async with database.transaction_over_all() as session:
         recovered_at = await close_recoveries(session, datetime.now(UTC), {})
-    ended = await leg(line, workflows, SHORT, seen=Mark(newest_call=10**9))
+    ended = await leg(line, workflows, NOTICED, seen=Mark(newest_call=10**9))
     assert ended.claimed == PEOPLE
     assert ended.seen == Mark(newest_call=await newest_call(line), recovered_at=recovered_at)
 
@@ -393,5 +395,5 @@ async def test_a_database_that_goes_backwards_under_a_leg_is_noticed(database: D
         await line.run("UPDATE calls SET campaign_id = NULL, prospect_id = NULL WHERE campaign_id = :c")
 
     workflows.before_calls = restore
-    ended = await leg(line, workflows, SHORT)
+    ended = await leg(line, workflows, NOTICED)
     assert (ended.claimed, ended.waiting_for) == (1, "paused (database_restored)")

@@ -83,6 +83,15 @@ async def test_campaigns_of_batches_are_listed_only_on_request(api: Api):
     await api.refused("GET", "/campaigns", 422, params={"include": "everything"})
 
 
+async def test_a_batchs_campaign_is_dialed_once_whatever_is_asked_later(api: Api):
+    path = f"/campaigns/{(await batch(api))['campaign_id']}"
+    recurring = {"schedule": {"time_zone": "Europe/Rome", "recurrence": {"cron": ["0 9 * * mon"]}}}
+    for change, field in (({"keep_open": True}, "keep_open"), (recurring, "schedule.recurrence")):
+        problem = await api.refused("PATCH", path, 422, json=change)
+        assert fields_of(problem) == {field}
+    assert (await api.get(path))["settings_version"] == 1
+
+
 async def test_fields_may_come_behind_the_file_and_rules_as_fields_of_their_own(api: Api):
     parts = [("rules", (None, '{"pace": {"max_concurrent": 7}}')), *file().items()]
     for name, value in {**await form(api), "rules": "", "record": "true"}.items():
@@ -114,6 +123,7 @@ async def test_a_refused_batch_names_the_field_and_leaves_nothing_behind(api: Ap
         ({"scheduled_at": "2020-01-01T09:00:00Z"}, "scheduled_at"),
         ({"scheduled_at": "2099-01-01T09:00:00Z"}, "scheduled_at"),
         ({"schedule": json.dumps({"start_at": LATER})}, "schedule.start_at"),
+        ({"rules": '{"keep_open": true}'}, "keep_open"),
         ({"scheduled_at": soon(days=2), "schedule": json.dumps({"end_at": soon(days=1)})}, "scheduled_at"),
     ):
         for behind in (False, True):

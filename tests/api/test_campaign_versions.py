@@ -97,6 +97,14 @@ async def test_a_restore_is_a_new_version_with_all_of_the_old_one(api: Api):
     assert again["settings_version"] == 3, "what is in force already needs no version"
 
 
+async def test_a_restore_gives_what_was_unknown_then_its_default(api: Api):
+    campaign = await api.campaign()
+    await api.read("UPDATE setting_versions SET settings = settings - 'voicemail' - 'breaker' RETURNING 1")
+    await patched(api, campaign, voicemail={"action": "leave_message", "message": "Hello."})
+    restored = await api.post(f"/campaigns/{campaign['id']}/versions/1/restore", expect=200)
+    assert (restored["voicemail"]["action"], restored["voicemail"]["message"]) == ("hang_up", None)
+
+
 async def test_a_restore_is_refused_naming_everything_that_cannot_be_given_today(api: Api):
     end = api.services.now() + timedelta(days=1)
     gone = await api.post(

@@ -159,3 +159,14 @@ async def test_health_needs_no_key_and_readiness_names_what_is_missing(api: Api)
     await api.get("/agents")
     metrics = (await api.http.get("/metrics")).text
     assert 'dialer_http_requests_total{method="GET",route="/agents",status="200"} 1' in metrics
+
+
+async def test_what_calls_tell_among_results_is_for_who_may_read_calls(api: Api):
+    campaign = await api.campaign()
+    headers = {"X-API-Key": await _key_with(api, scopes=["campaigns:read"])}
+    path = f"/campaigns/{campaign['id']}/results"
+    await api.call("GET", path, expect=200, headers=headers)
+    for accept in ("application/json", "text/csv"):
+        given = {**headers, "Accept": accept}
+        problem = await api.refused("GET", f"{path}?columns=name,notes", 403, headers=given)
+        assert problem["code"] == "missing_scope"
