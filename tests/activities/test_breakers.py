@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.dispatch import Leg, LegEnd
 from dialer.carriers.twilio import TwilioCarrier, TwilioCredentials
@@ -56,7 +57,8 @@ async def round_of_calls(at: Scene, timing: Timing) -> Claim:
     found = await claim_due(at.line, timing)
     await asyncio.gather(*(at.place(call.call_id, timing) for call in found.calls))
     for row in await at.line.read("SELECT id FROM calls WHERE state = 'unknown' AND campaign_id = :c"):
-        await at.reconcile(row.id, timing)
+        with suppress(ApplicationError):  # not decided yet: the next round looks again
+            await at.reconcile(row.id, timing)
     return found
 
 
