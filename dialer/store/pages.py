@@ -110,7 +110,7 @@ async def fetch(session: AsyncSession, listing: Listing, conditions: Conditions,
 async def count(session: AsyncSession, listing: Listing, conditions: Conditions) -> tuple[int, bool]:
     """How many rows there are, counted up to a cap, and whether the number is exact."""
     filtered = "WHERE " + " AND ".join(conditions.parts) if conditions.parts else ""
-    sql = f"SELECT count(*) AS n FROM (SELECT 1 FROM {listing.source} {filtered} LIMIT {COUNT_CAP + 1}) AS some"
+    sql = f"SELECT count(*) AS n FROM (SELECT 1 FROM {listing.source} {filtered} LIMIT {COUNT_CAP + 1}) AS counted"
     row = await one(session, sql, conditions.parameters)
     found = 0 if row is None else row.n
     return min(found, COUNT_CAP), found <= COUNT_CAP
