@@ -31,6 +31,16 @@ from workflows.starts import WorkflowClient
 FILE = b"phone,name\n+12025550123,Ada\n+12025550124,Grace\n"
 
 
+async def ended(handle: Any) -> Any:
+    """What a workflow ends with. When the test server skips time it may end a client's long poll with nothing in it."""
+    while True:
+        try:
+            return await handle.result()
+        except RuntimeError as error:
+            if "No completion event" not in str(error):
+                raise
+
+
 async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> None:
     """Until ``ask`` answers that."""
     answer = None
@@ -135,7 +145,7 @@ async def test_a_batch_imports_launches_and_is_over_with_its_campaign(
         await here.campaign.until_legs(1)
         assert await here.world.tally() == {"ready": 2}
         await complete(here)
-        result = await handle.result()
+        result = await ended(handle)
     assert (result.status, result.import_id) == ("completed", str(here.import_id))
     children = {f"import-{here.import_id}", f"campaign-{here.world.campaign_id}"}
     history = await handle.fetch_history()
@@ -149,7 +159,7 @@ async def test_a_batch_whose_file_has_nobody_to_call_fails_with_the_reason_and_b
     for content, code in ((b"", "file_empty"), (b"name\nAda\n", "header_no_phone"), (b"phone\n12\n", "no_prospects")):
         async with yard(database, skipping, content=content, ahead=timedelta(days=3)) as here:
             with pytest.raises(WorkflowFailureError) as failed:
-                await (await here.start()).result()
+                await ended(await here.start())
         assert isinstance(failed.value.cause, ApplicationError)
         assert failed.value.cause.type == code
         assert await here.status() == "failed"
@@ -164,7 +174,7 @@ async def test_people_who_lack_what_the_agent_says_fail_a_batch_unless_that_is_i
     async with yard(database, skipping) as here:
         await here.world.run("UPDATE agents SET first_message = 'About {{plan}}'")
         with pytest.raises(WorkflowFailureError) as failed:
-            await (await here.start()).result()
+            await ended(await here.start())
         (row,) = await here.world.read("SELECT error FROM batches")
         assert row.error["errors"][0]["field"] == "prospects.variables.plan"
         assert "plan" not in str(failed.value.cause)
@@ -172,7 +182,7 @@ async def test_people_who_lack_what_the_agent_says_fail_a_batch_unless_that_is_i
         handle = await here.start()
         await here.until("running")
         await complete(here)
-        assert (await handle.result()).status == "completed"
+        assert (await ended(handle)).status == "completed"
 
 
 async def test_a_batch_waits_for_its_time_and_a_readable_reschedule_moves_it(
@@ -205,7 +215,7 @@ async def test_a_batch_waits_for_its_time_and_a_readable_reschedule_moves_it(
         await handle.signal("reschedule", {"scheduled_at": datetime.now(UTC).isoformat()})
         await here.until("running")
         await complete(here)
-        assert (await handle.result()).status == "completed"
+        assert (await ended(handle)).status == "completed"
 
 
 async def test_cancelling_the_workflow_cancels_the_import_and_stops_the_campaign(
@@ -217,7 +227,7 @@ async def test_cancelling_the_workflow_cancels_the_import_and_stops_the_campaign
         await here.until_step("import")
         await handle.cancel()
         with pytest.raises(WorkflowFailureError) as failed:
-            await handle.result()
+            await ended(handle)
         assert isinstance(failed.value.cause, CancelledError)
         assert await here.status() == "cancelled"
         (row,) = await here.world.read("SELECT c.status, i.status AS i FROM campaigns c, imports i")
@@ -241,7 +251,7 @@ async def test_a_cancel_signal_stops_the_campaign_that_runs_and_may_hang_up(
                                 SELECT workspace_id, id, 1, 'ringing' FROM campaigns""")
         here.campaign.legs = [ASLEEP, FINISHED]
         await handle.signal("cancel", {"calls": "hang_up"})
-        result = await handle.result()
+        result = await ended(handle)
     assert result.status == "cancelled"
     (call,) = await here.world.read("SELECT hang_up_at FROM calls")
     assert call.hang_up_at is not None
@@ -259,8 +269,8 @@ async def test_a_batch_waits_for_children_that_somebody_else_has_started(
         handle = await here.start()
         await here.until_step("dial")
         await complete(here)
-        await here.environment.client.get_workflow_handle(f"campaign-{here.world.campaign_id}").result()
-        assert (await handle.result()).status == "completed"
+        await ended(here.environment.client.get_workflow_handle(f"campaign-{here.world.campaign_id}"))
+        assert (await ended(handle)).status == "completed"
 
 
 async def test_a_launch_that_comes_too_late_or_too_early_changes_nothing(
