@@ -68,7 +68,7 @@ async def set_up(clients: Clients, plan: RunPlan, people: Everybody) -> Scenery:
             "calling_hours": dict(hours),
             "redial": redial(["PT2S", "PT3S", "PT4S"]),
             "pace": {"max_concurrent": limits[0], "calls_per_second": limits[1]},
-            # The storms would pause it for a person to look at, and nobody looks; tests/activities/test_breakers.py has it.
+            # The storms would pause it for a person to look at, and nobody looks (tests/activities/test_breakers.py).
             "breaker": None,
             "ring_timeout_s": RING_TIMEOUT_S,
             "max_call_s": MAX_CALL_S,
