@@ -19,6 +19,10 @@ ALONE = "seconds"
 INTERRUPTED, NOTHING_FOUND = 2, 5
 ENOUGH = ("-x", "--exitfirst")
 """With these, the second part is left out when the first has failed."""
+STUCK_S = 700
+"""Longer than any test's own limit, which a test that hangs while it is taken down no longer has: its process is ended
+with the stack of every thread on the terminal, and the others go on."""
+PART_S = 45 * 60
 
 
 def main() -> int:
@@ -28,13 +32,15 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("-m", dest="marked", default="", help="as pytest's, within each part")
     options, rest = parser.parse_known_args()
-    several = ["--numprocesses", str(options.processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    several = ["--dist", "loadfile", "--no-loadscope-reorder", "--numprocesses"]
+    unstuck = ["-o", f"faulthandler_timeout={STUCK_S}", "-o", "faulthandler_exit_on_timeout=true"]
     began = time.monotonic()
     counted: Counter[str] = Counter()
     codes: list[int] = []
-    for part, arguments in ((f"not {ALONE}", several), (ALONE, [])):
+    for part, processes in ((f"not {ALONE}", options.processes), (ALONE, min(options.processes, 1))):
         marked = f"({options.marked}) and {part}" if options.marked else part
-        codes.append(_run(["-m", marked, *arguments, *rest], counted))
+        apart = [*several, str(processes), *unstuck] if processes else []
+        codes.append(_run(["-m", marked, *apart, *rest], counted))
         if codes[-1] == INTERRUPTED or (codes[-1] not in (0, NOTHING_FOUND) and set(rest) & set(ENOUGH)):
             break
     told = ", ".join(f"{n} {what}" for what, n in counted.items() if n) or "no tests ran"
@@ -44,11 +50,11 @@ def main() -> int:
 
 
 def _run(arguments: Sequence[str], counted: Counter[str]) -> int:
-    """Runs pytest and adds what became of its tests to ``counted``."""
+    """Runs pytest and adds what became of its tests to ``counted``. Raises ``TimeoutExpired``."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
-        code = subprocess.run(command, check=False).returncode
+        code = subprocess.run(command, check=False, timeout=PART_S).returncode
         if report.exists():
             _count(report, counted)
     return code

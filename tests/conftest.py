@@ -22,6 +22,8 @@ settings.load_profile("any machine")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "seconds: it measures time, so nothing else may run beside it (make test)")
+    if not hasattr(config, "workerinput"):  # in one of several processes there is no terminal
+        config.pluginmanager.register(_AtOnce(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +32,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG.index(folder) if folder in LONG else len(LONG)
 
     items.sort(key=rank)
+
+
+class _AtOnce:
+    """Says which test has failed when it has: the summary at the end is lost with a run that does not end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = str(getattr(crash, "message", report.longrepr)).partition("\n")[0]
+            terminal.ensure_newline()
+            terminal.write_line(f"{report.nodeid} ({report.when}, {report.duration:.0f} s): {said[:300]}")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,5 +58,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
             return "the stack" if file.startswith(WITH_STACK) and file not in WITH_ITS_OWN else file
+
+        def remove_node(self, node: Any) -> str | None:
+            """What ended its process is not run again in the next one: it would end that too, and so on."""
+            for tests in self.assigned_work.get(node, {}).values():
+                for test, done in tests.items():
+                    if not done:
+                        tests[test] = True
+                        super().remove_node(node)
+                        return test
+            return super().remove_node(node)
 
     return ByFileAndStack(config, log)

@@ -43,7 +43,13 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
 }
 
-_THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_THROW_AWAY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    # Whoever breaks off in the middle of connecting is waited for by whoever drops a database: a minute by default.
+    "authentication_timeout": "5s",
+}
 """For tests, whose data need not outlive a power cut."""
 
 
