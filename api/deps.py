@@ -173,7 +173,14 @@ class PageQuery(CursorQuery):
         return ListRequest(limit=self.limit, cursor=self.cursor, sort=self.sort)
 
 
-ServicesDep = Annotated[Services, Depends(services_of)]
+async def _services(request: Request) -> Services:
+    """A coroutine although it waits for nothing: a plain function would be run by a thread, which costs as much as a
+    query.
+    """
+    return services_of(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
 PageDep = Annotated[PageQuery, Query()]
 IDEMPOTENT: dict[str, Any] = {
     "parameters": [

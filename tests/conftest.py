@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for live in the ``fixtures_*`` modules."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "seconds: it measures time, so nothing else may run beside it (make test)")
     if not hasattr(config, "workerinput"):  # in one of several processes there is no terminal
         config.pluginmanager.register(_AtOnce(config))

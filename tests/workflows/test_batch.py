@@ -247,9 +247,10 @@ async def test_a_cancel_signal_stops_the_campaign_that_runs_and_may_hang_up(
     async with yard(database, skipping) as here:
         handle = await here.start()
         await here.until("running")
+        await here.campaign.until_legs(1)
         await here.world.run("""INSERT INTO calls (workspace_id, campaign_id, attempt, state)
                                 SELECT workspace_id, id, 1, 'ringing' FROM campaigns""")
-        here.campaign.legs = [ASLEEP, FINISHED]
+        here.campaign.legs = [FINISHED]
         await handle.signal("cancel", {"calls": "hang_up"})
         result = await ended(handle)
     assert result.status == "cancelled"
