@@ -24,7 +24,7 @@ def read_options() -> OptionsOut:
         enums={
             "status": [status.value for status in CampaignStatus],
             "prospect_state": [state.value for state in ProspectState],
-            "call_state": [state.value for state in CallState],
+            "call_state": [state.value for state in CallState if state is not CallState.INBOUND],
             "purpose": list(get_args(Purpose)),
             "approval": list(get_args(Approval)),
             "answering_machine": [value.value for value in AnsweringMachine],

@@ -52,6 +52,8 @@ class CallState(StrEnum):
     """``claimed → dialing → (accepted → ringing → in_progress) → ended``.
 
     ``unknown`` is being reconciled with the carrier and keeps its slot. ``deferred`` was claimed and never dialed.
+    ``inbound`` is the only state of a call that came in and is not over: nobody dialed it, so that it is not live in
+    the sense of ``LIVE_STATES`` and takes no slot. Outside it reads ``in_progress``.
     """
 
     CLAIMED = "claimed"
@@ -59,6 +61,7 @@ class CallState(StrEnum):
     ACCEPTED = "accepted"
     RINGING = "ringing"
     IN_PROGRESS = "in_progress"
+    INBOUND = "inbound"
     UNKNOWN = "unknown"
     ENDED = "ended"
     DEFERRED = "deferred"
@@ -83,6 +86,7 @@ PROGRESS = {
     CallState.ACCEPTED: 2,
     CallState.RINGING: 3,
     CallState.IN_PROGRESS: 4,
+    CallState.INBOUND: 4,
     CallState.ENDED: 5,
     CallState.DEFERRED: 5,
 }

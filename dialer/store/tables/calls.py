@@ -20,6 +20,9 @@ from dialer.store.tables.base import LIVE, NOW, Base, Tenant, one_of
 class Call(Tenant):
     """One attempt to reach one person. Its id is chosen before anything is dialed.
 
+    A call that came in (``direction``) is no attempt: its ``attempt`` and ``claimed_at`` are null, and ``next_state``
+    is what it made of the person's redial, if anything.
+
     ``requeue_id`` is the allowance under which it was claimed, ``callback_id`` the request for a call that it answers.
     """
 
@@ -34,7 +37,7 @@ class Call(Tenant):
     phone_number_id: Mapped[UUID | None] = mapped_column(ForeignKey("phone_numbers.id"))
     from_phone: Mapped[str | None]
     to_phone: Mapped[str | None]
-    attempt: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    attempt: Mapped[int | None] = mapped_column(SmallInteger, server_default="1")
     channel: Mapped[str] = mapped_column(server_default="phone")
     direction: Mapped[str] = mapped_column(server_default="outbound")
     carrier: Mapped[str | None]
@@ -106,6 +109,7 @@ class Call(Tenant):
         Index("ix_calls_live_account", "carrier_account_id", "state", postgresql_where=text(LIVE)),
         Index("ix_calls_live_number", "phone_number_id", "state", postgresql_where=text(LIVE)),
         Index("ix_calls_deadline", "deadline_at", postgresql_where=text(LIVE)),
+        Index("ix_calls_inbound", "contact_id", postgresql_where=text("state = 'inbound'")),
         Index("ix_calls_amd_due", "amd_due_at", postgresql_where=text("amd_due_at IS NOT NULL")),
         Index("ix_calls_late", "late_at", postgresql_where=text("late_at IS NOT NULL AND hang_up_sent_at IS NULL")),
         Index("ix_calls_number_dialed", "phone_number_id", "dialed_at"),

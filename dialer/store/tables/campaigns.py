@@ -128,6 +128,7 @@ class Prospect(Tenant):
 
     ``attempts`` counts all; the allowance of ``requeue_id`` began after ``attempts_base`` of them, and is the policy's
     unless ``allowance`` says another. ``callback_id``: they asked to be called at ``callback_at``, and were not yet.
+    ``rang_back_at``: they rang us while we were calling them, so that nobody calls again when that call is over.
     """
 
     __tablename__ = "prospects"
@@ -155,6 +156,7 @@ class Prospect(Tenant):
     allowance: Mapped[int | None] = mapped_column(SmallInteger)
     callback_id: Mapped[UUID | None]
     callback_at: Mapped[datetime | None]
+    rang_back_at: Mapped[datetime | None]
     import_id: Mapped[UUID | None] = mapped_column(ForeignKey("imports.id"))
     import_row: Mapped[int | None]
 
