@@ -193,7 +193,8 @@ async def _count(
     await _end_stale(session, person.id, timing)
     sql = "UPDATE prospects SET state = 'in_call' WHERE id = :id AND state = 'ready' RETURNING id"
     taken = await one(session, sql, {"id": person.id}) is not None
-    sql = "SELECT 1 + count(*) AS n FROM calls WHERE prospect_id = :id AND state <> 'deferred'"
+    sql = """SELECT 1 + count(*) AS n FROM calls
+             WHERE prospect_id = :id AND state <> 'deferred' AND direction <> 'inbound'"""
     attempt = (await rows(session, sql, {"id": person.id}))[0].n
     call_id = await _insert(session, listed, person, attempt=attempt, owner=owner)
     live = owner and taken and not listed.is_over and await _goes_on(session, call_id, listed, timing)

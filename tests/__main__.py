@@ -1,10 +1,11 @@
-"""``python -m tests``: all tests, in several processes what may run beside anything, then alone what is about seconds.
+"""``python -m tests``: all tests, in several processes what may run beside anything, then what needs the machine.
 
 What is not known here is pytest's: ``python -m tests --processes 4 tests/store -k claim``. With no processes everything
-runs one after the other, but the parts stay two.
+runs one after the other, but the parts stay three.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-ALONE = "seconds"
-"""The marker of tests that measure time: nothing else runs beside them."""
+ALONE, FAULTS = "seconds", "seed"
+"""The markers of tests that measure time, beside which nothing runs, and of runs of faults, a stack each: two at once."""
 INTERRUPTED, NOTHING_FOUND = 2, 5
 ENOUGH = ("-x", "--exitfirst")
-"""With these, the second part is left out when the first has failed."""
+"""With these, the other parts are left out when one has failed."""
 STUCK_S = 700
 """Longer than any test's own limit, which a test that hangs while it is taken down no longer has: its process is ended
 with the stack of every thread on the terminal, and the others go on."""
@@ -37,7 +38,9 @@ def main() -> int:
     began = time.monotonic()
     counted: Counter[str] = Counter()
     codes: list[int] = []
-    for part, processes in ((f"not {ALONE}", options.processes), (ALONE, min(options.processes, 1))):
+    rest_of_them = f"not {ALONE} and not {FAULTS}"
+    for part, most in ((rest_of_them, options.processes), (FAULTS, 2), (ALONE, 1)):
+        processes = min(options.processes, most)
         marked = f"({options.marked}) and {part}" if options.marked else part
         apart = [*several, str(processes), *unstuck] if processes else []
         codes.append(_run(["-m", marked, *apart, *rest], counted))
@@ -54,7 +57,9 @@ def _run(arguments: Sequence[str], counted: Counter[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
-        code = subprocess.run(command, check=False, timeout=PART_S).returncode
+        # Compiled code is kept: the stacks of the tests are hundreds of processes, each a second's compiling.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        code = subprocess.run(command, check=False, timeout=PART_S, env=environment).returncode
         if report.exists():
             _count(report, counted)
     return code

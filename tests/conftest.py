@@ -25,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "seconds: it measures time, so nothing else may run beside it (make test)")
+    config.addinivalue_line("markers", "seed: a run of faults; another one may run beside it (make test)")
     if not hasattr(config, "workerinput"):  # in one of several processes there is no terminal
         config.pluginmanager.register(_AtOnce(config))
 
@@ -54,12 +55,14 @@ class _AtOnce:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """The tests of one file in one process, and those that share the stack in one too."""
+    """The tests of one file in one process, and those that share the stack in one too; but every seed by itself."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFileAndStack(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
+            if file.startswith("tests/chaos/"):
+                return nodeid
             return "the stack" if file.startswith(WITH_STACK) and file not in WITH_ITS_OWN else file
 
         def remove_node(self, node: Any) -> str | None:

@@ -33,6 +33,8 @@ from workflows.starts import CallToStart, call_workflow_id
 #: By index on either side.
 _WITH_PHONE = """(t.contact_id IN (SELECT id FROM contacts WHERE phone = :phone)
     OR t.phone_number_id IN (SELECT id FROM phone_numbers WHERE phone = :phone))"""
+#: Whoever talks is in progress, whoever has dialed.
+_IN_STATE = "(t.state = :state OR :state = 'in_progress' AND t.state = 'inbound')"
 #: How long Temporal keeps closed workflows, unless somebody has changed its namespace.
 TRACE_DAYS = 30
 
@@ -59,7 +61,7 @@ def chosen_calls(filters: CallFilters) -> pages.Conditions:
             "agent": ("t.agent_id = :agent", filters.agent_id),
             "disposition": ("t.disposition = :disposition", filters.disposition),
             "outcome": ("t.outcome = :outcome", filters.outcome),
-            "state": ("t.state = :state", filters.state),
+            "state": (_IN_STATE, filters.state),
             "channel": ("t.channel = :channel", filters.channel),
             "direction": ("t.direction = :direction", filters.direction),
             "phone": (_WITH_PHONE, phone),
@@ -102,7 +104,7 @@ async def redact_call(services: Services, actor: Actor, call_id: UUID) -> None:
     async with services.database.transaction(actor.workspace_id) as session:
         row = await _found(session, call_id)
         if not await call_reads.redact(session, call_id):
-            raise Conflict("The call is still live.", code="call_live", current_status=row["state"])
+            raise Conflict("The call is still live.", code="call_live", current_status=shown_state(row["state"]))
 
 
 async def start_call(services: Services, actor: Actor, given: CallIn) -> CallStarted:
@@ -157,9 +159,9 @@ async def hang_up(services: Services, actor: Actor, call_id: UUID) -> HangUpOut:
             actor.workspace_id,
             asked.carrier_account_id,
             asked.carrier_call_id,
-            answered=True if asked.state == CallState.IN_PROGRESS else None,
+            answered=True if asked.state in (CallState.IN_PROGRESS, CallState.INBOUND) else None,
         )
-    return HangUpOut(call_id=call_id, state=row["state"], disposition=row["disposition"])
+    return HangUpOut(call_id=call_id, state=shown_state(row["state"]), disposition=row["disposition"])
 
 
 async def _wanted(session: AsyncSession, actor: Actor, given: CallIn) -> SingleCall:
@@ -205,12 +207,18 @@ def call_out(services: Services, row: Mapping[str, Any]) -> CallOut:
     return CallOut.model_validate(
         {
             **row,
+            "state": shown_state(row["state"]),
             "from": row["from_phone"],
             "to": row["to_phone"],
             "workflow_id": workflow_id,
             "trace_url": None if workflow_id is None or forgotten else services.workflows.trace_url(workflow_id),
         }
     )
+
+
+def shown_state(state: str) -> str:
+    """The state as clients know it: whether somebody rang or was rung is ``direction``."""
+    return CallState.IN_PROGRESS if state == CallState.INBOUND else state
 
 
 def _phone(field: str, raw: str, region: str | None) -> str:

@@ -12,6 +12,7 @@ from dialer.domain.calling_hours import DAYS
 from dialer.domain.campaign_rules import AnsweringMachine
 from dialer.domain.dispositions import OUTCOME_RULES, RULES
 from dialer.domain.durations import format_duration
+from dialer.domain.inbound import RedialAfterInbound
 from dialer.domain.recurrence import Dial
 from dialer.domain.states import CallState, CampaignStatus, ProspectState
 from dialer.domain.voicemail import VoicemailAction
@@ -29,6 +30,7 @@ def read_options() -> OptionsOut:
             "approval": list(get_args(Approval)),
             "answering_machine": [value.value for value in AnsweringMachine],
             "voicemail.action": [value.value for value in VoicemailAction],
+            "inbound.redial": [value.value for value in RedialAfterInbound],
             "call_language_mode": list(get_args(CallLanguageMode)),
             "days": list(DAYS),
             "calls": ["finish", "hang_up"],

@@ -54,6 +54,7 @@ async def read_stats(services: Services, actor: Actor, reference: str, query: St
         answer_rate=answered / dialed if dialed else 0.0,
         talk_seconds=counts.get("talk_seconds", {}).get("all", 0),
         cost=str(tallies.get("cost", {}).get("all", 0)),
+        inbound=counts.get("inbound", {}).get("all", 0),
         hours=[
             HourOut(hour=hour, dialed=dialed_in.get(hour, 0), answered=answered_in.get(hour, 0))
             for hour in sorted({*dialed_in, *answered_in})

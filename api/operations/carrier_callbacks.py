@@ -67,13 +67,13 @@ class Applying:
 def possible_call_id(call_id: str | None, signature: str | None) -> UUID:
     """The call that a request names. Raises Forbidden when that or its signature cannot be the carrier's."""
     if not may_be_signature(signature):
-        raise _forbidden()
+        raise forbidden()
     try:
         found = read_call_id(call_id)
     except MalformedCallback:
-        raise _forbidden() from None
+        raise forbidden() from None
     if found is None:
-        raise _forbidden()
+        raise forbidden()
     return found
 
 
@@ -83,7 +83,7 @@ async def receive_status(services: Services, callback: Callback) -> Applying | N
     Like the others raises Forbidden, Malformed, and Conflict for a report about another call than the one it names.
     """
     if callback.call_id == NO_CALL:
-        await _signers(services, callback)
+        await signers_of(services, callback)
         return None
     return await _receive(services, callback, read_status)
 
@@ -100,11 +100,11 @@ async def receive_recording(services: Services, callback: Callback) -> Applying:
 
 async def receive_voice(services: Services, callback: Callback) -> tuple[str, Applying]:
     """The call is answered: what it is told, as TwiML."""
-    signers = await _signers(services, callback)
-    request = _parsed(read_voice, callback)
+    signers = await signers_of(services, callback)
+    request = parsed(read_voice, callback)
 
     async def apply(session: AsyncSession, account: SigningAccount) -> tuple[Applying, dict[str, Any] | None]:
-        applying = await _apply(services, session, account, callback, request.event)
+        applying = await apply_report(services, session, account, callback, request.event)
         return applying, await call_reads.opening_of(session, callback.call_id)
 
     applying, opening = await _in_its_workspace(services, signers, apply)
@@ -133,16 +133,16 @@ async def follow_up(services: Services, applying: Applying) -> None:
 
 
 async def _receive(services: Services, callback: Callback, reading: Callable[[Form, UUID], CarrierEvent]) -> Applying:
-    signers = await _signers(services, callback)
-    event = _parsed(reading, callback)
+    signers = await signers_of(services, callback)
+    event = parsed(reading, callback)
 
     async def apply(session: AsyncSession, account: SigningAccount) -> Applying:
-        return await _apply(services, session, account, callback, event)
+        return await apply_report(services, session, account, callback, event)
 
     return await _in_its_workspace(services, signers, apply)
 
 
-async def _signers(services: Services, callback: Callback) -> list[SigningAccount]:
+async def signers_of(services: Services, callback: Callback) -> list[SigningAccount]:
     """The accounts whose secret signed the request: one, or one of each workspace that shares it. Raises Forbidden."""
     sid = str(callback.form.get("AccountSid", ""))
     known = await services.signing.of(sid)
@@ -152,7 +152,7 @@ async def _signers(services: Services, callback: Callback) -> list[SigningAccoun
         changed = [account for account in again if account not in known]
         signers = [account for account in changed if _is_signed(services, callback, account.secret)]
     if not signers:
-        raise _forbidden()
+        raise forbidden()
     return signers
 
 
@@ -168,12 +168,13 @@ async def _in_its_workspace(
                 return await apply(session, account)
         except CallNotFound:
             continue
-    raise _forbidden()
+    raise forbidden()
 
 
-async def _apply(
+async def apply_report(
     services: Services, session: AsyncSession, account: SigningAccount, callback: Callback, event: CarrierEvent
 ) -> Applying:
+    """Let a believed report move the call that ``callback`` names. Raises CallNotFound, and Conflict for another's."""
     payload = kept_fields(callback.form)
     dedupe = dedupe_key(event)
     if event.kind == "recording":
@@ -212,12 +213,14 @@ def _is_signed(services: Services, callback: Callback, sealed: bytes) -> bool:
     )
 
 
-def _parsed(reading: Callable[[Form, UUID], T], callback: Callback) -> T:
+def parsed(reading: Callable[[Form, UUID], T], callback: Callback) -> T:
+    """What the form says. Raises Malformed, which names the field and not its value."""
     try:
         return reading(callback.form, callback.call_id)
     except MalformedCallback as error:
         raise Malformed(f"The callback's {error.field} cannot be read.") from None
 
 
-def _forbidden() -> Forbidden:
+def forbidden() -> Forbidden:
+    """The same word for whatever is not proved."""
     return Forbidden("The signature does not prove that the carrier sent this.", code="bad_signature")

@@ -10,6 +10,7 @@ from dialer.carriers.twiml import Opening, answer, hang_up, leave_message, say_g
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.carrier_events import MACHINE_IS_DONE, AnsweredBy
 from dialer.domain.dispositions import Outcome
+from dialer.domain.inbound import NOBODY_HERE
 from dialer.domain.states import CallState
 from dialer.domain.templates import known_of
 from dialer.store.callbacks import note_message_left
@@ -29,6 +30,8 @@ async def reply(
     """
     if opening["state"] in (CallState.ENDED, CallState.DEFERRED):
         return hang_up()
+    if opening["direction"] == "inbound" and opening["agent_id"] is None:
+        return say_goodbye(NOBODY_HERE, language=None)
     rules = CampaignRules() if opening["settings"] is None else rules_from_json(opening["settings"])
     if request.gathered and rules.opt_out.digit is not None and request.digits == rules.opt_out.digit:
         await _suppress(services, workspace_id, call_id)

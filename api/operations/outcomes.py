@@ -34,6 +34,6 @@ async def note_outcome(
     except CalledSince:
         raise Conflict("The person was called again since; write the outcome there.", code="called_since") from None
     except NobodysCall:
-        raise invalid("callback_at", "no_prospect", "This call is of nobody in a campaign") from None
+        raise invalid("callback_at", "no_prospect", "This call is no attempt to reach somebody in a campaign") from None
     except LookupError:
         raise Conflict("The campaign of this call is deleted.", code="campaign_deleted") from None

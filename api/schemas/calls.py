@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 from api.schemas.base import MAX_INTEGER, Document, Metadata, Moment, Owned, Patch, View
 from api.schemas.prospects import Gate, RawPhone, Variables
 from dialer.domain.dispositions import Disposition, Outcome
-from dialer.domain.states import CallState
+
+ShownState = Literal["claimed", "dialing", "accepted", "ringing", "in_progress", "unknown", "ended", "deferred"]
 
 
 class CallFilters(Document):
@@ -23,9 +24,11 @@ class CallFilters(Document):
     agent_id: UUID | None = None
     disposition: Disposition | None = None
     outcome: Outcome | None = None
-    state: CallState | None = None
+    state: ShownState | None = None
     channel: Annotated[str | None, Field(max_length=20)] = None
-    direction: Annotated[str | None, Field(max_length=20)] = None
+    direction: Annotated[
+        str | None, Field(max_length=20, description="`outbound`: we called them. `inbound`: they called us.")
+    ] = None
     phone: RawPhone | None = None
     started_after: Moment | None = None
     started_before: Moment | None = None
@@ -76,7 +79,7 @@ class CallPatch(Patch):
 
 
 class CallOut(Owned):
-    """One attempt to reach one person."""
+    """One attempt to reach one person, or a call of theirs to us."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -84,8 +87,8 @@ class CallOut(Owned):
     campaign_id: UUID | None
     prospect_id: UUID | None
     agent_id: UUID | None
-    attempt: int
-    direction: str
+    attempt: int | None = Field(description="Null for a call that came in: it is no attempt.")
+    direction: str = Field(description="`outbound`, or `inbound` for a call that came in.")
     channel: str
     settings_version: int | None = Field(description="The version of the campaign's settings that the call is under.")
     from_: str | None = Field(alias="from")

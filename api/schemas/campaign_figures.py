@@ -83,6 +83,7 @@ class StatsOut(View):
     answer_rate: float
     talk_seconds: int
     cost: str
+    inbound: int = Field(default=0, description="Calls of people who rang back, in none of the other counts.")
     hours: list[HourOut]
     series: SeriesOut | None = Field(default=None, description="When `by` asks for it.")
 

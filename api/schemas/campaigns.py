@@ -12,7 +12,7 @@ from api.operations.references import as_uuid
 from api.schemas.accounts import Slug
 from api.schemas.base import MAX_INTEGER, Document, Metadata, Name, Owned, Patch, Phone, View
 from api.schemas.campaign_rules import MAX_CALL_S, RING_TIMEOUT_S, Breaker, CallingHours, Pace, Redial, Schedule
-from api.schemas.voicemail import OptOut, Voicemail
+from api.schemas.voicemail import Inbound, OptOut, Voicemail
 from dialer.domain import campaign_rules as rules
 from dialer.domain.campaign_rules import AnsweringMachine
 
@@ -97,6 +97,7 @@ class CampaignRulesIn(Document):
     record: bool = False
     voicemail: Voicemail = Voicemail()
     opt_out: OptOut = OptOut()
+    inbound: Inbound = Inbound()
     approval: Approval = "none"
     keep_open: bool = Field(default=False, description="Idle instead of completing, and call whoever is added.")
     public_status: bool = Field(default=False, description="Let anybody read the status, aggregates only.")
@@ -190,6 +191,7 @@ class CampaignOut(Owned):
     record: bool
     voicemail: dict[str, Any] = Field(default_factory=lambda: Voicemail().model_dump(mode="json"))
     opt_out: dict[str, Any] = Field(default_factory=lambda: OptOut().model_dump(mode="json"))
+    inbound: dict[str, Any] = Field(default_factory=lambda: Inbound().model_dump(mode="json"))
     approval: str
     keep_open: bool
     public_status: bool

@@ -1,4 +1,4 @@
-"""What a machine that answers is told, and the key by which a person ends all further calls."""
+"""What a machine that answers is told, the key by which a person ends all further calls, and people who ring back."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.base import Document
 from dialer.domain import voicemail as rules
+from dialer.domain.inbound import RedialAfterInbound
 from dialer.domain.voicemail import VoicemailAction
 
 MAX_MESSAGES = (1, 10)
@@ -48,3 +49,12 @@ class OptOut(Document):
         default=rules.DEFAULT_OPT_OUT_DIGIT, description="Null: no key does that."
     )
     message: Spoken = Field(default=rules.DEFAULT_OPT_OUT_MESSAGE, description="Said to whoever has pressed it.")
+
+
+class Inbound(Document):
+    """What becomes of people who ring one of the campaign's numbers. They always reach its agent."""
+
+    redial: RedialAfterInbound = Field(
+        default=RedialAfterInbound.CANCEL,
+        description="cancel: who has rung back and talked is reached, and not called again. keep: the redial stays.",
+    )

@@ -24,9 +24,12 @@ Form = Mapping[str, object]
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 _RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
+_PHONE = re.compile(r"\+[1-9][0-9]{5,14}")
 _LARGEST = 2**31 - 1
 #: No call is older than the carrier, and none has a time so far ahead that arithmetic with it fails.
 _YEARS = range(2008, 2101)
+#: What stands for a number that is not shown: https://help.twilio.com/articles/223179988
+_WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
 _LONGEST_ADDRESS = 2000
 _LONGEST_KEPT = 200
 _DEAREST = Decimal(1_000_000)
@@ -139,6 +142,18 @@ def read_voice(form: Form, call_id: UUID | None) -> VoiceRequest:
     speech, digits = _text(form, "SpeechResult"), _text(form, "Digits")
     gathered = "SpeechResult" in form or "Digits" in form
     return VoiceRequest(event=event, gathered=gathered, spoke=bool(speech or digits), digits=(digits or "").strip())
+
+
+def read_phones(form: Form) -> tuple[str, str | None]:
+    """Who is rung and who rings, of a call that comes in; None for a caller who shows no phone number.
+
+    Raises MalformedCallback for a call to what is no phone number.
+    """
+    to, caller = _required(form, "To"), _text(form, "From")
+    if not _PHONE.fullmatch(to):
+        raise MalformedCallback("To")
+    withheld = caller is None or caller in _WITHHELD or not _PHONE.fullmatch(caller)
+    return to, None if withheld else caller
 
 
 def kept_fields(form: Form) -> dict[str, str]:

@@ -76,6 +76,13 @@ def say_goodbye(text: str, *, language: str | None) -> str:
     return str(response)
 
 
+def refuse() -> str:
+    """The document for a call to a number that is nobody's: it is not picked up."""
+    response = VoiceResponse()
+    response.reject()
+    return str(response)
+
+
 def hang_up() -> str:
     """The document that ends a call without a word."""
     response = VoiceResponse()

@@ -12,6 +12,7 @@ from typing import Any
 from dialer.domain.breaker import BreakerRules
 from dialer.domain.calling_hours import WEEKDAYS_9_TO_20, CallingHours, hours_from_json
 from dialer.domain.durations import parse_duration
+from dialer.domain.inbound import InboundRules, inbound_from_json
 from dialer.domain.recurrence import Recurrence, recurrence_from_json
 from dialer.domain.redial import RedialPolicy
 from dialer.domain.voicemail import OptOut, Voicemail, opt_out_from_json, voicemail_from_json
@@ -59,6 +60,7 @@ class CampaignRules:
     record: bool = False
     voicemail: Voicemail = Voicemail()
     opt_out: OptOut = OptOut()
+    inbound: InboundRules = InboundRules()
     breaker: BreakerRules | None = BreakerRules()
     """None: whatever becomes of its calls, the campaign goes on."""
 
@@ -96,6 +98,7 @@ def rules_from_json(data: Mapping[str, Any]) -> CampaignRules:
         record=data.get("record", False),
         voicemail=voicemail,
         opt_out=opt_out_from_json(data.get("opt_out")),
+        inbound=inbound_from_json(data.get("inbound")),
         breaker=_breaker(data.get("breaker", {})),
     )
 

@@ -96,7 +96,8 @@ async def judge_campaign(session: AsyncSession, campaign: Row[Any], rules: Break
     sql = """
         SELECT disposition FROM (
             SELECT created_at, id, state, disposition FROM calls
-            WHERE campaign_id = :id AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
+            WHERE campaign_id = :id AND direction <> 'inbound'
+                AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
             ORDER BY created_at DESC, id DESC LIMIT :read
         ) AS newest WHERE state = 'ended' ORDER BY created_at DESC, id DESC LIMIT :window"""
     parameters = {

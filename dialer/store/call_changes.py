@@ -1,4 +1,4 @@
-"""Which calls of a campaign have changed lately: ids and states, nothing personal, by index alone."""
+"""Which attempts of a campaign have changed lately: ids and states, nothing personal, by index alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class CallNow:
 
     id: UUID
     prospect_id: UUID | None
-    attempt: int
+    attempt: int | None
     state: str
     disposition: str | None
     outcome: str | None
@@ -34,7 +34,7 @@ class CallNow:
 async def calls_now(session: AsyncSession, campaign_id: UUID, known: Sequence[UUID], since: datetime) -> list[CallNow]:
     """Calls in flight, those of ``known``, and those that began after ``since``."""
     sql = f"""
-        SELECT {_COLUMNS} FROM calls c WHERE c.id IN (
+        SELECT {_COLUMNS} FROM calls c WHERE c.direction <> 'inbound' AND c.id IN (
             SELECT id FROM calls WHERE campaign_id = :id AND {LIVE}
             UNION SELECT id FROM calls WHERE campaign_id = :id AND created_at > :since
             UNION SELECT unnest(CAST(:known AS uuid[]))) ORDER BY c.updated_at, c.id"""
@@ -46,7 +46,8 @@ async def calls_since(session: AsyncSession, campaign_id: UUID, since: datetime,
     """Calls that changed after ``since``, the latest ``limit`` of them, oldest change first."""
     sql = f"""
         SELECT * FROM (
-            SELECT {_COLUMNS} FROM calls c WHERE c.campaign_id = :id AND c.updated_at > :since AND c.id IN (
+            SELECT {_COLUMNS} FROM calls c WHERE c.campaign_id = :id AND c.updated_at > :since
+                AND c.direction <> 'inbound' AND c.id IN (
                 SELECT id FROM calls WHERE campaign_id = :id AND {LIVE}
                 UNION SELECT id FROM calls WHERE campaign_id = :id AND created_at > :oldest)
             ORDER BY c.updated_at DESC LIMIT :limit) AS changed ORDER BY updated_at, id"""

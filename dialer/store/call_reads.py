@@ -21,7 +21,7 @@ CALLS = Listing(
         "updated_at": SortColumn(expression="t.updated_at", type="timestamptz"),
     },
 )
-IN_FLIGHT = f"t.{LIVE}"
+IN_FLIGHT = f"(t.{LIVE} OR t.state = 'inbound')"
 
 
 async def find(session: AsyncSession, call_id: UUID) -> dict[str, Any] | None:
@@ -67,7 +67,8 @@ async def opening_of(session: AsyncSession, call_id: UUID) -> dict[str, Any] | N
     """What the agent of a call begins with, and what fills it in."""
     sql = """
         SELECT g.first_message, g.language, c.state, c.variables AS call_variables, c.answered_by,
-            p.variables AS prospect_variables, p.name, c.to_phone AS phone, m.settings,
+            p.variables AS prospect_variables, p.name, m.settings, c.direction, c.agent_id,
+            CASE WHEN c.direction = 'inbound' THEN c.from_phone ELSE c.to_phone END AS phone,
             (SELECT count(*) FROM calls o WHERE o.prospect_id = c.prospect_id AND o.message_played) AS messages_left
         FROM calls c LEFT JOIN agents g ON g.id = c.agent_id LEFT JOIN prospects p ON p.id = c.prospect_id
             LEFT JOIN campaigns m ON m.id = c.campaign_id

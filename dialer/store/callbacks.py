@@ -15,6 +15,7 @@ from dialer.domain.call_results import CallEnded
 from dialer.domain.campaign_rules import AnsweringMachine, rules_from_json
 from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
 from dialer.domain.dispositions import EndFacts, disposition_of
+from dialer.domain.inbound import disposition_of_inbound
 from dialer.domain.states import CallState
 from dialer.domain.timing import Timing
 from dialer.store.database import one, violated
@@ -138,7 +139,9 @@ async def _note(session: AsyncSession, call: Row[Any], event: CarrierEvent, stat
         "id": call.id,
         "state": state.value,
         "rang": rang,
-        "answered": event.status in (CarrierStatus.IN_PROGRESS, CarrierStatus.COMPLETED),
+        # Who picks up a call that came in is us, and when is known.
+        "answered": call.direction != "inbound"
+        and event.status in (CarrierStatus.IN_PROGRESS, CarrierStatus.COMPLETED),
         "answered_at": answered_at,
         "at": event.occurred_at,
         "answered_by": event.answered_by,
@@ -171,6 +174,11 @@ def _answered_at(event: CarrierEvent) -> datetime | None:
 
 def _ending(call: Row[Any], event: CarrierEvent) -> Ending:
     assert event.status is not None
+    talk_seconds = event.duration_seconds if event.status is CarrierStatus.COMPLETED else None
+    if call.direction == "inbound":
+        answered, has_agent = call.answered_at is not None, call.agent_id is not None
+        disposition = disposition_of_inbound(event.status, talk_seconds, answered=answered, has_agent=has_agent)
+        return Ending(disposition=disposition, ended_at=event.occurred_at, talk_seconds=talk_seconds)
     answered_by = event.answered_by or call.answered_by
     facts = EndFacts(
         status=event.status,
@@ -186,7 +194,7 @@ def _ending(call: Row[Any], event: CarrierEvent) -> Ending:
     return Ending(
         disposition=disposition_of(facts),
         ended_at=event.occurred_at,
-        talk_seconds=event.duration_seconds if event.status is CarrierStatus.COMPLETED else None,
+        talk_seconds=talk_seconds,
         sip_code=event.sip_code,
         error_code=event.error_code,
         decision_waits=waits,
@@ -208,7 +216,8 @@ async def _recorded(
     sql = """
         WITH call AS (
             SELECT c.id, c.workspace_id, c.campaign_id, c.carrier_account_id, c.state, c.carrier_call_id,
-                c.answered_by, c.message_played, c.hang_up_at, c.cancel_reason, m.settings,
+                c.direction, c.agent_id, c.answered_at, c.answered_by, c.message_played, c.hang_up_at,
+                c.cancel_reason, m.settings,
                 c.state IN ('ended', 'deferred') AND c.from_phone IS NULL AND c.to_phone IS NULL AS redacted
             FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id
             WHERE c.id = :id AND (CAST(:account AS uuid) IS NULL OR c.carrier_account_id = :account)

@@ -199,7 +199,8 @@ async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidate
         SELECT p.id, p.callback_id IS NULL AND p.attempts - p.attempts_base >= coalesce(p.allowance, :most) AS spent,
             p.attempts - p.attempts_base AS made, coalesce(p.allowance, :most) AS most,
             p.callback_id IS NOT NULL AS asked_for,
-            1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred') AS attempt,
+            1 + (SELECT count(*) FROM calls c WHERE c.prospect_id = p.id AND c.state <> 'deferred'
+                AND c.direction <> 'inbound') AS attempt,
             {SUPPRESSED} AS suppressed
         FROM prospects p
         WHERE p.id = ANY(:ids) AND p.state = 'ready' AND p.next_due_at <= :now AND NOT {IN_CALL}

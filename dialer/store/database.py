@@ -7,6 +7,7 @@ for all workspaces (sweep, callbacks before their call is known) asks for that b
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from dialer.store.sessions import TextSession, begin_in_one_trip
+
 ALL_WORKSPACES = "*"
+#: At most, of one process.
+CONNECTIONS = 30
 
 #: No answer at all; too many connections, shutting down, crashed, starting up; idle for too long.
 _AWAY = (None, "53300", "57P01", "57P02", "57P03", "25P03")
@@ -24,18 +29,29 @@ _AWAY = (None, "53300", "57P01", "57P02", "57P03", "25P03")
 class Database:
     """The door to PostgreSQL for one process."""
 
-    def __init__(self, database_url: str, *, clock_offset: timedelta = timedelta(0), pool_size: int = 20) -> None:
+    def __init__(
+        self, database_url: str, *, clock_offset: timedelta = timedelta(0), pool_size: int = CONNECTIONS
+    ) -> None:
         self.url = database_url
         self.clock_offset = clock_offset
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(database_url),
+            # Those beyond the pool are opened and closed for one transaction, and to prove a password costs as much as ten.
             pool_size=pool_size,
-            max_overflow=10,
+            max_overflow=max(CONNECTIONS - pool_size, 0),
+            # Few of them are used again and again, and have their statements prepared.
+            pool_use_lifo=True,
             pool_timeout=10,
             pool_pre_ping=False,
             hide_parameters=True,
-            connect_args={"options": connection_options(clock_offset), "connect_timeout": 5, "prepare_threshold": 3},
+            connect_args={
+                "autocommit": True,  # as far as the driver is concerned
+                "options": connection_options(clock_offset),
+                "connect_timeout": 5,
+                "prepare_threshold": 3,
+            },
         )
+        begin_in_one_trip(self.engine)
 
     @asynccontextmanager
     async def transaction(self, workspace_id: UUID) -> AsyncGenerator[AsyncSession]:
@@ -64,8 +80,8 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, scope: str) -> AsyncGenerator[AsyncSession]:
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-            await session.execute(text("SELECT set_config('dialer.workspace', :scope, true)"), {"scope": scope})
+        async with TextSession(self.engine, expire_on_commit=False) as session, session.begin():
+            await session.begin_for(scope)
             yield session
 
     async def close(self) -> None:
@@ -88,12 +104,16 @@ def connection_options(clock_offset: timedelta) -> str:
 
 async def rows(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row[Any]]:
     """Run one statement and read all of its rows."""
-    return list((await session.execute(text(sql), parameters or {})).all())
+    return list((await session.execute(_statement(sql), parameters or {})).all())
 
 
 async def one(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
     """Run one statement and read its first row, if any."""
-    return (await session.execute(text(sql), parameters or {})).first()
+    return (await session.execute(_statement(sql), parameters or {})).first()
+
+
+#: The same text is the same statement each time.
+_statement = lru_cache(maxsize=2000)(text)
 
 
 def violated(error: IntegrityError) -> str | None:

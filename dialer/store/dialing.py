@@ -93,8 +93,9 @@ async def mark_hang_up_sent(session: AsyncSession, call_id: UUID, carrier_call_i
 async def read_at_carrier(session: AsyncSession, call_id: UUID) -> CallAtCarrier | None:
     """The call as reconciliation looks at it, or None when there is none."""
     sql = """
-        SELECT workspace_id, campaign_id, state, carrier_account_id, carrier_call_id, from_phone, to_phone, claimed_at,
-            gated_at, hang_up_at IS NOT NULL AS hang_up, dialer_now() AS now,
+        SELECT workspace_id, campaign_id, state, carrier_account_id, carrier_call_id, from_phone, to_phone,
+            coalesce(claimed_at, created_at) AS claimed_at, gated_at,
+            hang_up_at IS NOT NULL AS hang_up, dialer_now() AS now,
             EXISTS (SELECT 1 FROM recoveries WHERE recovered_at IS NULL) AS awaits_recovery
         FROM calls WHERE id = :id"""
     row = await one(session, sql, {"id": call_id})

@@ -25,6 +25,7 @@ from dialer.domain.dispositions import (
     disposition_of,
     refusal_pauses_campaign,
 )
+from dialer.domain.inbound import RANG_BACK
 from dialer.domain.person_phones import Turn, following
 from dialer.domain.redial import EndedCall, NextStep, attempt_of, next_step, wants_other_daypart, with_callback
 from dialer.domain.states import CampaignStatus, ProspectState
@@ -32,6 +33,7 @@ from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet
 from dialer.store.database import one, rows
 from dialer.store.person_phones import SUPPRESSED_OF_CALL
+from dialer.store.redials_cancelled import HAS_RUNG_BACK, cancel_redial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,9 @@ class _Following(NamedTuple):
 
 
 async def end_call(session: AsyncSession, call_id: UUID, ending: Ending, timing: Timing) -> CallEnded | None:
-    """End a live call, once. None when it was over already, or when the prospect's decision has to wait."""
+    """End a live call, once. None when it was over already, when the prospect's decision has to wait, or when the call
+    came in: such a call has no workflow to tell.
+    """
     sql = """
         UPDATE calls SET state = 'ended', disposition = :disposition, ended_at = coalesce(:ended_at, dialer_now()),
             talk_seconds = :talk, sip_code = coalesce(:sip, sip_code), error_code = coalesce(:error, error_code),
@@ -111,9 +115,15 @@ async def settle_amd(session: AsyncSession, call_id: UUID, *, only_when_due: boo
 
 async def decide_prospect(
     session: AsyncSession, call_id: UUID, *, attempted: bool, untouched: bool = False
-) -> CallEnded:
-    """Set the prospect's next state after the ended call, and what the call's workflow will show."""
+) -> CallEnded | None:
+    """Set the prospect's next state after the ended call, and what the call's workflow will show.
+
+    After a call that came in: cancel their redial if there is none needed, and None.
+    """
     call = await _read(session, call_id)
+    if call.direction == "inbound":
+        await cancel_redial(session, call_id)
+        return None
     following = _Following(call.next_state, call.next_due_at, call.next_reason)
     if call.prospect_id is not None:
         step = await _next_step(session, call, attempted=attempted, untouched=untouched)
@@ -228,7 +238,8 @@ async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool, 
     sql = """
         SELECT c.disposition, c.outcome, c.error_code, c.dialed_at, c.requeue_id,
             c.disposition = 'unknown' OR c.carrier_call_id IS NOT NULL AS rang
-        FROM calls c WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id"""
+        FROM calls c WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id
+            AND c.direction <> 'inbound'"""
     others = await rows(session, sql, {"prospect": call.prospect_id, "id": call.id})
     earlier = [
         EndedCall(disposition=Disposition(row.disposition), outcome=Outcome(row.outcome) if row.outcome else None)
@@ -286,19 +297,21 @@ async def _apply(
     delay = step.delay.total_seconds() if step.delay is not None else 0.0
     turn = _turn(call, step, untouched=untouched)
     unanswered = call.asked_due_at is not None or (call.asked_for and not attempted)
-    sql = """
+    sql = f"""
         WITH prospect AS (
-            UPDATE prospects SET state = :state, attempts = attempts + :counted,
+            UPDATE prospects SET attempts = attempts + :counted, rang_back_at = NULL,
+                state = CASE WHEN :state = 'ready' AND {HAS_RUNG_BACK} THEN 'reached' ELSE :state END,
                 phone_at = :phone_at, bad_phones = :bad_phones,
                 last_disposition = CASE WHEN :untouched THEN last_disposition ELSE :disposition END,
                 last_outcome = CASE WHEN :untouched THEN last_outcome ELSE :outcome END,
                 callback_id = CASE WHEN :unanswered THEN callback_id END,
                 callback_at = CASE WHEN :unanswered THEN callback_at END,
-                next_due_at = CASE WHEN :state = 'ready' THEN coalesce(:due_at,
+                next_due_at = CASE WHEN :state = 'ready' AND NOT {HAS_RUNG_BACK} THEN coalesce(:due_at,
                     dialer_now() + make_interval(secs => :delay)) END
-            WHERE id = :prospect AND state = 'in_call' RETURNING next_due_at
+            WHERE id = :prospect AND state = 'in_call' RETURNING state, next_due_at
         )
-        UPDATE calls SET next_state = :state, next_due_at = prospect.next_due_at, next_reason = :reason
+        UPDATE calls SET next_state = prospect.state, next_due_at = prospect.next_due_at,
+            next_reason = CASE WHEN prospect.state = :state THEN :reason ELSE :rang_back END
         FROM prospect WHERE calls.id = :id
         RETURNING calls.next_state, calls.next_due_at, calls.next_reason"""
     changed = await one(
@@ -311,6 +324,7 @@ async def _apply(
             "phone_at": turn.at,
             "bad_phones": turn.bad,
             "reason": step.reason,
+            "rang_back": RANG_BACK,
             "counted": 1 if attempted else 0,
             "untouched": untouched,
             "disposition": call.disposition,
@@ -326,7 +340,8 @@ async def _apply(
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any]:
     # Columns by name: a migration that adds one must not make prepared statements of running processes fail.
     sql = f"""
-        SELECT c.id, c.prospect_id, c.state, c.disposition, c.outcome, c.error_code, c.attempt, c.dialed_at,
+        SELECT c.id, c.prospect_id, c.direction, c.state, c.disposition, c.outcome, c.error_code, c.attempt,
+            c.dialed_at,
             c.ringing_at, c.answered_at, c.ended_at, c.talk_seconds, c.next_state, c.next_due_at, c.next_reason,
             c.deferred_reason, m.status AS campaign_status, m.settings, p.attempts, n.number AS caller_number,
             p.phone_at, p.bad_phones, p.attempts_base, p.allowance, c.requeue_id, p.requeue_id AS person_requeue_id,

@@ -41,7 +41,8 @@ _LAST_CALL = """LEFT JOIN LATERAL (
     SELECT l.id AS call_id, l.number AS call_number, l.state AS call_state, l.from_phone AS "from", l.answered_by,
         l.dialed_at, l.ringing_at, l.answered_at, l.ended_at, l.talk_seconds, l.detected_language, l.cost,
         l.recording_url, l.notes
-    FROM calls l WHERE l.prospect_id = t.id AND l.state <> 'deferred' ORDER BY l.created_at DESC, l.id DESC LIMIT 1
+    FROM calls l WHERE l.prospect_id = t.id AND l.state <> 'deferred' AND l.direction <> 'inbound'
+    ORDER BY l.created_at DESC, l.id DESC LIMIT 1
 ) AS last ON true"""
 
 

@@ -19,6 +19,7 @@ from dialer.domain.zones import ZoneSet, zones_for_phone
 from dialer.store.database import one
 from dialer.store.locks import share_campaign, share_phone
 from dialer.store.person_phones import PHONES_OF_CALL, SUPPRESSED_OF_CALL
+from dialer.store.redials_cancelled import HAS_RUNG_BACK
 
 #: Why a call that was claimed before an edit is not dialed.
 SETTINGS_CHANGED = "settings_changed"
@@ -95,6 +96,10 @@ def closed_because(row: Row[Any], rules: CampaignRules, timing: Timing) -> str |
         return "hang_up"
     if row.suppressed:
         return "suppressed"
+    if row.rings_in:
+        return "rings_in"  # they are in a call with us that they have made
+    if row.rang_back_at is not None:
+        return "rang_back"
     if row.left_alone:
         return "carrier_unavailable"
     if row.campaign_id is not None:
@@ -136,16 +141,18 @@ async def defer(
 
 
 async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timing: Timing) -> None:
-    """A prospect whose call was not dialed is due again in a moment; unless the campaign is over, or they opted out.
+    """A prospect whose call was not dialed is due again in a moment; unless the campaign is over, they opted out, or
+    they rang back meanwhile.
 
     Who was claimed before an edit is due at once: the next claim is under the new settings, so nobody is claimed and
     given back in a circle.
     """
-    sql = """
-        UPDATE prospects p SET
-            state = CASE WHEN :reason = 'suppressed' THEN 'suppressed'
+    sql = f"""
+        UPDATE prospects p SET rang_back_at = NULL,
+            state = CASE WHEN :reason = 'suppressed' THEN 'suppressed' WHEN {HAS_RUNG_BACK} THEN 'reached'
                 WHEN c.status IN ('stopped', 'completed') THEN 'expired' ELSE 'ready' END,
-            next_due_at = CASE WHEN :reason = 'suppressed' OR c.status IN ('stopped', 'completed') THEN NULL
+            next_due_at = CASE WHEN :reason = 'suppressed' OR {HAS_RUNG_BACK}
+                OR c.status IN ('stopped', 'completed') THEN NULL
                 ELSE greatest(p.next_due_at, dialer_now() + make_interval(secs => :delay)) END
         FROM campaigns c WHERE p.id = :id AND c.id = p.campaign_id AND p.state = 'in_call'"""
     delay = 0.0 if reason == SETTINGS_CHANGED else timing.defer_s
@@ -156,10 +163,12 @@ async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:
     sql = f"""
         SELECT c.workspace_id, c.campaign_id, c.prospect_id, c.carrier_account_id, c.from_phone, c.to_phone,
             c.settings_version, c.hang_up_at, m.status, m.settings, m.settings_version AS campaign_settings_version,
-            p.zone_set, dialer_now() AS now,
+            p.zone_set, p.rang_back_at, dialer_now() AS now,
             CASE WHEN p.phone = c.to_phone THEN p.extension ELSE (SELECT o.extension FROM prospect_phones o
                 WHERE o.prospect_id = c.prospect_id AND o.phone = c.to_phone) END AS extension,
             {SUPPRESSED_OF_CALL} AS suppressed,
+            EXISTS (SELECT 1 FROM calls i WHERE i.state = 'inbound' AND i.workspace_id = c.workspace_id
+                AND i.from_phone IN ({PHONES_OF_CALL})) AS rings_in,
             b.carrier_account_id IS NOT NULL AS troubled, coalesce(b.open_until > dialer_now(), false) AS left_alone
         FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
             LEFT JOIN backoffs b ON b.carrier_account_id = c.carrier_account_id

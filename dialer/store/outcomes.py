@@ -15,6 +15,7 @@ from dialer.store.callback_requests import Asked, ask_callback, withdraw_of_call
 from dialer.store.database import one
 from dialer.store.endings import decide_again
 from dialer.store.locks import share_campaign
+from dialer.store.redials_cancelled import cancel_redial
 from dialer.store.suppressing import suppress
 
 
@@ -27,7 +28,7 @@ class CalledSince(Exception):
 
 
 class NobodysCall(Exception):
-    """A single call, of nobody in a campaign: there is nobody to call back."""
+    """A single call, of nobody in a campaign, or one that came in: there is no attempt to follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ async def note_outcome(
     """
     call = await _locked(session, call_id, outcome, created_by)
     over = call.state == CallState.ENDED and call.amd_due_at is None
+    if call.direction == "inbound":
+        return await _note_inbound(session, call_id, call, outcome, callback_at)
     if over and call.prospect_id is not None and not OUTCOME_RULES[outcome].suppresses:
         await _refuse_if_called_since(session, call_id, call.prospect_id, call.claimed_at)
     sql = "UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome RETURNING id"
@@ -80,28 +83,43 @@ async def note_outcome(
     return Noted(campaign_id=call.campaign_id, decided=True, asked=asked)
 
 
+async def _note_inbound(
+    session: AsyncSession, call_id: UUID, call: Row[Any], outcome: Outcome, callback_at: datetime | None
+) -> Noted:
+    """A call that came in is no attempt, and decides nothing but whether a redial is still needed."""
+    if callback_at is not None:
+        raise NobodysCall
+    await session.execute(
+        text("UPDATE calls SET outcome = :outcome WHERE id = :id AND outcome IS DISTINCT FROM :outcome"),
+        {"id": call_id, "outcome": outcome.value},
+    )
+    return Noted(campaign_id=call.campaign_id, decided=await cancel_redial(session, call_id))
+
+
 async def _locked(session: AsyncSession, call_id: UUID, outcome: Outcome, created_by: str | None) -> Row[Any]:
     """The call, locked, and the person suppressed if they want that. Advisory locks come before those of rows.
 
     Raises LookupError, NotAnswered.
     """
-    sql = "SELECT workspace_id, campaign_id, to_phone FROM calls WHERE id = :id"
+    sql = """SELECT workspace_id, campaign_id,
+                 CASE WHEN direction = 'inbound' THEN from_phone ELSE to_phone END AS phone
+             FROM calls WHERE id = :id"""
     known = await one(session, sql, {"id": call_id})
     if known is None:
         raise LookupError(f"there is no call {call_id}")
     if known.campaign_id is not None:
         await share_campaign(session, known.campaign_id)
-    if OUTCOME_RULES[outcome].suppresses and known.to_phone is not None:
+    if OUTCOME_RULES[outcome].suppresses and known.phone is not None:
         await suppress(
-            session, known.workspace_id, known.to_phone, reason=outcome.value, source="outcome", created_by=created_by
+            session, known.workspace_id, known.phone, reason=outcome.value, source="outcome", created_by=created_by
         )
-    sql = """SELECT state, disposition, prospect_id, campaign_id, amd_due_at, claimed_at FROM calls WHERE id = :id
-             FOR NO KEY UPDATE"""
+    sql = """SELECT state, disposition, prospect_id, campaign_id, amd_due_at, claimed_at, direction
+             FROM calls WHERE id = :id FOR NO KEY UPDATE"""
     call = await one(session, sql, {"id": call_id})
     assert call is not None
     if call.disposition is not None and RULES[Disposition(call.disposition)].group != "answered":
         raise NotAnswered
-    if call.state not in (CallState.IN_PROGRESS, CallState.ENDED):
+    if call.state not in (CallState.IN_PROGRESS, CallState.INBOUND, CallState.ENDED):
         raise NotAnswered
     return call
 

@@ -42,10 +42,14 @@ SUPPRESSED_OF_CALL = f"""
 
 
 def in_use(contacts: str) -> str:
-    """SQL: somebody with one of these contacts (a query of ids) is in a call, on whichever of their phones."""
+    """SQL: somebody with one of these contacts (a query of ids) is in a call, on whichever of their phones.
+
+    Also in one that they have made, from one of these phones.
+    """
     return f"""
         EXISTS (SELECT 1 FROM ({contacts}) AS mine(id) WHERE
             EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = mine.id AND c.{LIVE})
+            OR EXISTS (SELECT 1 FROM calls c WHERE c.contact_id = mine.id AND c.state = 'inbound')
             OR EXISTS (SELECT 1 FROM prospect_phones o JOIN calls c ON c.prospect_id = o.prospect_id
                 WHERE o.contact_id = mine.id AND c.{LIVE})
             OR EXISTS (SELECT 1 FROM prospects q JOIN calls c ON c.prospect_id = q.id

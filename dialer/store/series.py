@@ -21,6 +21,8 @@ class Range:
     end: datetime | None = None
 
 
+#: Calls that came in are counted for themselves.
+_ATTEMPT = "direction <> 'inbound'"
 _STEP = "date_trunc(:unit, {}, :zone)"
 _INSIDE = """({0} >= CAST(:start AS timestamptz) OR CAST(:start AS timestamptz) IS NULL)
     AND ({0} < CAST(:end AS timestamptz) OR CAST(:end AS timestamptz) IS NULL)"""
@@ -47,14 +49,14 @@ async def series_of_calls(session: AsyncSession, campaign_id: UUID, span: Range)
             WHERE campaign_id = :id AND state <> 'deferred' AND dialed_at IS NOT NULL AND {_INSIDE.format("dialed_at")}
             UNION ALL
             SELECT 'answered', {_STEP.format("answered_at")} FROM calls
-            WHERE campaign_id = :id AND answered_at IS NOT NULL AND {_INSIDE.format("answered_at")}
+            WHERE campaign_id = :id AND {_ATTEMPT} AND answered_at IS NOT NULL AND {_INSIDE.format("answered_at")}
         ) AS moments GROUP BY 1 ORDER BY 1"""
     return await rows(session, sql, _parameters(campaign_id, span))
 
 
 async def ended_calls(session: AsyncSession, campaign_id: UUID, span: Range) -> int:
     """How many calls of the range have a disposition."""
-    sql = f"""SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND disposition IS NOT NULL
+    sql = f"""SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {_ATTEMPT} AND disposition IS NOT NULL
               AND {_INSIDE.format("coalesce(dialed_at, created_at)")}"""
     row = await one(session, sql, _parameters(campaign_id, span))
     return 0 if row is None else row.n
@@ -66,7 +68,7 @@ async def disposition_counts(session: AsyncSession, campaign_id: UUID, dispositi
     sql = f"""
         WITH ended AS (
             SELECT attempt, phone_number_id, sip_code, error_code, {_STEP.format(at)} AS step FROM calls
-            WHERE campaign_id = :id AND disposition = :disposition AND {_INSIDE.format(at)}
+            WHERE campaign_id = :id AND {_ATTEMPT} AND disposition = :disposition AND {_INSIDE.format(at)}
         )
         SELECT CASE WHEN grouping(attempt) = 0 THEN 'attempt' WHEN grouping(step) = 0 THEN 'step'
                 WHEN grouping(phone_number_id) = 0 THEN 'number' WHEN grouping(sip_code) = 0 THEN 'sip_code'
@@ -85,8 +87,9 @@ async def phones_of(session: AsyncSession, number_ids: list[UUID]) -> dict[UUID,
 
 async def last_calls(session: AsyncSession, prospect_ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
     """The last call that was made to each of these people, if any was."""
-    sql = """
+    sql = f"""
         SELECT DISTINCT ON (prospect_id) * FROM calls WHERE prospect_id = ANY(:ids) AND state <> 'deferred'
+            AND {_ATTEMPT}
         ORDER BY prospect_id, created_at DESC, id DESC"""
     found = await rows(session, sql, {"ids": prospect_ids})
     return {row.prospect_id: dict(row._mapping) for row in found}  # pyright: ignore[reportPrivateUsage]

@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one, rows
+from dialer.store.redials_cancelled import HAS_RUNG_BACK
 from dialer.store.tables.base import LIVE
 
 
@@ -31,7 +32,8 @@ async def expired_claims(session: AsyncSession, expiry_s: float) -> list[OwnedCa
 
 
 async def overdue(session: AsyncSession) -> list[OwnedCall]:
-    """Live calls past their deadline, oldest first, and ended ones whose detection result has not come.
+    """Live calls past their deadline, oldest first, also those that came in, and ended ones whose detection result has
+    not come.
 
     Some of each account, so that one which does not answer keeps no other's calls from being looked at.
     """
@@ -40,6 +42,9 @@ async def overdue(session: AsyncSession) -> list[OwnedCall]:
             SELECT *, row_number() OVER (PARTITION BY carrier_account_id ORDER BY due_at) AS place FROM (
                 SELECT id, workspace_id, carrier_account_id, deadline_at AS due_at FROM calls
                 WHERE {LIVE} AND state <> 'claimed' AND deadline_at < dialer_now()
+                UNION ALL
+                SELECT id, workspace_id, carrier_account_id, deadline_at FROM calls
+                WHERE state = 'inbound' AND deadline_at < dialer_now()
                 UNION ALL
                 SELECT id, workspace_id, carrier_account_id, amd_due_at FROM calls WHERE amd_due_at < dialer_now()
             ) AS late
@@ -93,10 +98,11 @@ async def mark_window_closing(session: AsyncSession, call_ids: list[UUID]) -> No
 
 
 async def free_orphans(session: AsyncSession) -> list[UUID]:
-    """People ``in_call`` without a call become ready again; their campaigns."""
+    """People ``in_call`` without a call become ready again, unless they have rung back; their campaigns."""
     sql = f"""
-        UPDATE prospects p SET state = 'ready',
-            next_due_at = greatest(p.next_due_at, dialer_now() + interval '5 seconds')
+        UPDATE prospects p SET rang_back_at = NULL, state = CASE WHEN {HAS_RUNG_BACK} THEN 'reached' ELSE 'ready' END,
+            next_due_at = CASE WHEN NOT {HAS_RUNG_BACK}
+                THEN greatest(p.next_due_at, dialer_now() + interval '5 seconds') END
         WHERE p.state = 'in_call' AND p.updated_at < dialer_now() - interval '60 seconds'
             AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.prospect_id = p.id
                 AND (c.{LIVE} OR c.amd_due_at IS NOT NULL))

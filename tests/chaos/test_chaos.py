@@ -6,8 +6,8 @@ from tests.chaos.people import everybody
 from tests.chaos.plan import Kind, make_plan
 from tests.chaos.run import run_seed
 
-SEEDS = (1, 2, 3)
-"""One of them lives through a change of clocks. ``make chaos SEEDS=1 ARGS=--brisk`` is the same run."""
+SEEDS = (2, 1, 3)
+"""In two processes the third begins when the first is over. One of them lives through a change of clocks. ``make chaos SEEDS=1 ARGS=--brisk`` is the same run."""
 
 
 def test_a_seed_is_always_the_same_plan_and_another_seed_another_one() -> None:
@@ -31,7 +31,7 @@ def test_thirty_seeds_do_everything_that_can_be_done() -> None:
     assert {plan.scene.name for plan in plans if plan.scene} >= {"US spring, opens", "Europe autumn, closes"}
 
 
-@pytest.mark.seconds
+@pytest.mark.seed
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.timeout(600)
 async def test_no_promise_is_broken_whatever_goes_wrong(seed: int) -> None:
