@@ -21,7 +21,7 @@ from api.schemas.base import Page
 from api.schemas.calls import CallFilters, CallIn, CallOut, CallPatch, CallStarted, EventOut, EventsOut, HangUpOut
 from dialer.domain.actors import Actor
 from dialer.domain.phones import PhoneRefused, parse_phone
-from dialer.domain.states import CallState
+from dialer.domain.states import LIVE_STATES, CallState
 from dialer.store import call_reads, catalog, pages
 from dialer.store.catalog import read
 from dialer.store.dialing import ask_to_cancel
@@ -45,9 +45,19 @@ async def list_calls(
     conditions = chosen_calls(filters)
     if in_flight:
         conditions = pages.Conditions(parts=[*conditions.parts, call_reads.IN_FLIGHT], parameters=conditions.parameters)
+    elif not _is_narrow(filters):
+        conditions = pages.Conditions(
+            parts=[*conditions.parts, call_reads.OF_WORKSPACE], parameters=conditions.parameters
+        )
     async with services.database.transaction(actor.workspace_id) as session:
         found = await listed(session, call_reads.CALLS, conditions, request)
     return Page(items=[call_out(services, item) for item in found.items], next_cursor=found.next_cursor)
+
+
+def _is_narrow(filters: CallFilters) -> bool:
+    """True when an index finds the few calls that are asked for, which are then put in order."""
+    narrow = (filters.campaign_id, filters.batch_id, filters.prospect_id, filters.phone)
+    return any(narrow) or filters.state in LIVE_STATES
 
 
 def chosen_calls(filters: CallFilters) -> pages.Conditions:

@@ -89,7 +89,7 @@ def _chosen(campaign_id: UUID, filters: ResultFilters) -> pages.Conditions:
     return pages.where(
         {
             "campaign": ("t.campaign_id = :campaign", campaign_id),
-            "state": ("t.state = :state", filters.state),
+            "state": prospect_reads.in_state(filters.state),
             "disposition": ("t.last_disposition = :disposition", filters.disposition),
             "outcome": ("t.last_outcome = :outcome", filters.outcome),
         }

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -64,7 +63,7 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
     campaign = figures.campaign
     rules = rules_from_json(campaign.settings)
     waiting = await what_now(session, campaign, rules, figures.now, services.settings.timing)
-    people = await _people(services, session, figures, rules, waiting.until)
+    people = await _people(services, session, figures, rules, waiting)
     total, done = figures.prospects_total, figures.prospects_done
     status = StatusOut(
         status=campaign.status,
@@ -83,7 +82,7 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
 
 
 async def _people(
-    services: Services, session: AsyncSession, figures: Figures, rules: CampaignRules, until: datetime | None
+    services: Services, session: AsyncSession, figures: Figures, rules: CampaignRules, waiting: Waiting
 ) -> Sequence[Wait]:
     campaign = figures.campaign
     if campaign.status in OVER:
@@ -91,7 +90,7 @@ async def _people(
     if campaign.status != CampaignStatus.RUNNING:
         return await held_people(session, campaign.id, figures.prospects)
     live, timing = figures.calls_in_flight, services.settings.timing
-    return await who_waits(session, campaign, rules, figures.prospects, live, until, figures.now, timing)
+    return await who_waits(session, campaign, rules, figures.prospects, live, waiting, figures.now, timing)
 
 
 def _in_words(status: str, waiting: Waiting, people: Sequence[Wait]) -> str | None:

@@ -65,7 +65,7 @@ async def people_of(
         {
             **created(filters),
             "campaign": ("t.campaign_id = :campaign", campaign_id),
-            "state": ("t.state = :state", filters.state),
+            "state": prospect_reads.in_state(filters.state),
             "import": ("t.import_id = :import", filters.import_id),
             "disposition": ("t.last_disposition = :disposition", filters.last_disposition),
             "external_id": ("t.external_id = :external_id", filters.external_id),

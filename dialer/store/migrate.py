@@ -4,6 +4,7 @@ Several processes may start at once: one migrates under an advisory lock, the ot
 """
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,17 +12,18 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from dialer.settings import Settings
 from dialer.store.database import sqlalchemy_url
 
 LOCK = 0x6469616C6572  # "dialer", so that no other program's lock is meant
+ASK_AGAIN_S = 0.2
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up to ``revision``. Raises sqlalchemy.exc.DBAPIError; then nothing is changed."""
+    """Migrate up to ``revision``. Raises sqlalchemy.exc.DBAPIError; run again, it goes on where it stopped."""
     _migrate(database_url, lambda config: command.upgrade(config, revision))
 
 
@@ -47,8 +49,7 @@ def _migrate(database_url: str, run: Callable[[Config], None]) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
-            connection.commit()
+            _lock(connection)
             config.attributes["connection"] = connection
             run(config)
             connection.commit()
@@ -56,6 +57,14 @@ def _migrate(database_url: str, run: Callable[[Config], None]) -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _lock(connection: Connection) -> None:
+    """Asked for again and again: who waits inside a statement is waited for by an index that is built concurrently."""
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}).scalar_one():
+        connection.commit()
+        time.sleep(ASK_AGAIN_S)
+    connection.commit()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dialer.domain.states import ProspectState
 from dialer.store.database import one, rows
 from dialer.store.pages import CREATED_AT, Listing, SortColumn
 from dialer.store.person_phones import IN_CALL, SUPPRESSED, others_of
@@ -34,8 +35,14 @@ SUPPRESSIONS = Listing(
     sorts={"created_at": CREATED_AT, "phone": SortColumn(expression="t.phone")},
 )
 
+
 #: Prospects of campaigns that are not deleted.
 VISIBLE = "EXISTS (SELECT 1 FROM campaigns v WHERE v.id = t.campaign_id AND v.hidden_at IS NULL)"
+
+
+def in_state(state: ProspectState | None) -> tuple[str, ProspectState | None]:
+    """A condition for ``pages.where``, with the state written out: an index of some states is chosen by that."""
+    return "" if state is None else f"t.state = '{ProspectState(state).value}'", state
 
 
 async def find(session: AsyncSession, prospect_id: UUID, *, lock: bool = False) -> dict[str, Any] | None:

@@ -232,10 +232,13 @@ async def _take(session: AsyncSession, campaign: Row[Any], requeue: Row[Any], st
 
 
 async def _others(session: AsyncSession, campaign_id: UUID, chosen: Mapping[str, Any]) -> Counter[str]:
-    """Who matches and is in no chosen state, by state."""
+    """Who matches and is in no chosen state, by state: tallied when everybody matches, else counted."""
     sql = f"""SELECT p.state, count(*) AS n FROM prospects p
               WHERE p.campaign_id = :campaign AND p.state <> ALL(:states) AND {_MATCH} GROUP BY p.state"""
     parameters = {"campaign": campaign_id, "states": chosen["states"], **_parameters(chosen)}
+    if parameters["everybody"]:
+        sql = """SELECT key AS state, sum(n)::bigint AS n FROM tallies
+                 WHERE campaign_id = :campaign AND kind = 'state' AND key <> ALL(:states) GROUP BY key"""
     found = await rows(session, sql, parameters)
     return Counter({_why_left(ProspectState(row.state)): row.n for row in found})
 

@@ -55,9 +55,12 @@ async def series_of_calls(session: AsyncSession, campaign_id: UUID, span: Range)
 
 
 async def ended_calls(session: AsyncSession, campaign_id: UUID, span: Range) -> int:
-    """How many calls of the range have a disposition."""
+    """How many calls of the range have a disposition: tallied when the range is all time, else counted."""
     sql = f"""SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {_ATTEMPT} AND disposition IS NOT NULL
               AND {_INSIDE.format("coalesce(dialed_at, created_at)")}"""
+    if span.start is None and span.end is None:
+        sql = """SELECT coalesce(sum(n), 0)::bigint AS n FROM tallies
+                 WHERE campaign_id = :id AND kind = 'disposition'"""
     row = await one(session, sql, _parameters(campaign_id, span))
     return 0 if row is None else row.n
 

@@ -1,7 +1,7 @@
 """Why no call goes out now, and when the next may: the one answer that legs, status and the sweep give."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,11 +51,15 @@ CARRIER_TEXTS: Mapping[Trouble, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """``until`` is the next moment at which a call may go out, when it is known."""
+    """``until`` is the next moment at which a call may go out, when it is known.
+
+    ``lanes`` are those that were looked at, of a running campaign.
+    """
 
     reason: Reason
     until: datetime | None = None
     text: str = ""
+    lanes: "list[DueLane] | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,13 @@ async def _running(
     if rules.end_at is not None and now >= rules.end_at:
         return await _over(session, campaign_id, "its end has passed")
     lanes = await due_lanes(session, campaign_id)
+    waiting = await _by_lanes(session, campaign_id, lanes, rules, now, timing)
+    return replace(waiting, lanes=lanes)
+
+
+async def _by_lanes(
+    session: AsyncSession, campaign_id: UUID, lanes: list[DueLane], rules: CampaignRules, now: datetime, timing: Timing
+) -> Waiting:
     counts = await one(
         session,
         f"""SELECT (SELECT count(*) FROM calls WHERE campaign_id = :id AND {LIVE}) AS live,

@@ -17,7 +17,7 @@ from dialer.domain.timing import Timing
 from dialer.domain.waits import Counted, Wait, for_a_slot, for_hours, for_their_time, for_their_turn, held, share
 from dialer.domain.zones import ZoneSet
 from dialer.store.database import one, rows
-from dialer.store.waiting import DueLane, due_lanes, open_lanes
+from dialer.store.waiting import DueLane, Waiting, due_lanes, open_lanes
 
 CAP = 1_000
 """Rows that are looked at for one count; one of the counts can be larger and still be exact."""
@@ -33,19 +33,19 @@ async def who_waits(
     rules: CampaignRules,
     prospects: Mapping[str, int],
     live: int,
-    next_call_at: datetime | None,
+    waiting: Waiting,
     now: datetime,
     timing: Timing,
 ) -> list[Wait]:
     """For a running campaign (id, settings), by reason, none of them empty.
 
-    ``prospects`` are its tallies by state, ``live`` its calls in flight; ``next_call_at`` is when the next may begin.
+    ``prospects`` are its tallies by state, ``live`` its calls in flight, ``waiting`` what it waits for now.
     """
     found = await held_people(session, campaign.id, prospects)
     ready = prospects.get(ProspectState.READY, 0)
     if not ready:
         return found
-    lanes = await due_lanes(session, campaign.id)
+    lanes = await due_lanes(session, campaign.id) if waiting.lanes is None else waiting.lanes
     due = [lane for lane in lanes if lane.first_due_at <= now]
     may = set(open_lanes(lanes, rules, now, timing))
     closed = [lane for lane in due if lane.lane not in may]
@@ -63,7 +63,7 @@ async def who_waits(
             for_a_slot(callable_now, live, rules.pace.max_concurrent) if full else for_their_turn(callable_now)
         )
     if out_of_hours.n:
-        waits.append(for_hours(out_of_hours, *_opening(closed, rules, next_call_at, now, timing), now))
+        waits.append(for_hours(out_of_hours, *_opening(closed, rules, waiting.until, now, timing), now))
     if later.n:
         waits.append(for_their_time(later, first, _zone(campaign.settings), now))
     return waits + found

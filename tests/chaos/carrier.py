@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from tests.chaos.clients import Clients
 from tests.chaos.database import Watcher
-from tests.chaos.homes import TIME_SCALE, ChaosHome
+from tests.chaos.homes import ChaosHome
 from tests.chaos.journal import Journal
 from tests.chaos.people import Everybody
 from tests.chaos.plan import Incident, Kind, RunPlan
@@ -48,7 +48,7 @@ class CarrierFaults:
             "mix": dict(self._plan.mix),
             "late_callback_s": self._plan.late_callback_s,
             "calls_per_second": 50,
-            "time_scale": TIME_SCALE,
+            "time_scale": self._plan.time_scale,
         }
         await self._clients.simulator("PUT", "/_sim/behaviour", json=behaviour)
         for phone in people.silent:

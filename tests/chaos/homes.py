@@ -25,13 +25,13 @@ from dialer.stack.placement import remove_data
 from dialer.stack.plan import make_plan
 from dialer.stack.postgres import ADMIN, DATABASE
 from tests.chaos.clocks import Scene
+from tests.chaos.plan import TIME_SCALE
 from tests.fixtures_stack import FOREIGN, QUICK
 
 STARTED_S = 180.0
 STOPPED_S = 90.0
 #: Minutes of the product in seconds of a run; see docs/reliability.md for what that means for the figures.
-TIMINGS = {**QUICK, "SIM_TIME_SCALE": "0.05", "DIALER_TIMING_WINDOW_MARGIN_S": "5"}
-TIME_SCALE = float(TIMINGS["SIM_TIME_SCALE"])
+TIMINGS = {**QUICK, "SIM_TIME_SCALE": str(TIME_SCALE), "DIALER_TIMING_WINDOW_MARGIN_S": "5"}
 
 
 class StackFailed(Exception):

@@ -16,12 +16,14 @@ DURATION_S = 45.0
 QUIET_S = 2.0
 """Nothing goes wrong before."""
 
-BRISK_TIME = 0.7
+BRISK_TIME = 0.6
 """Of the time between the faults of a usual run; peace comes when most people have been called."""
 BRISK_PROCESSES = 0.5
 """The same for faults of processes, which come first: what the others meet is calls, and none are made meanwhile."""
-BRISK_PACE = 1.8
+BRISK_PACE = 2.0
 """Of the calls per second of a usual run: most of a run is people who wait for their turn."""
+TIME_SCALE, BRISK_SCALE = 0.05, 0.035
+"""Seconds of a run for each that phones ring and people talk: free lines are the other thing waited for."""
 MIX = {"human": 0.62, "no_answer": 0.13, "busy": 0.1, "voicemail": 0.06, "unreachable": 0.04}
 BRISK_MIX = {"human": 0.84, "no_answer": 0.06, "busy": 0.04, "voicemail": 0.02, "unreachable": 0.01}
 """Fewer people are called again."""
@@ -127,6 +129,8 @@ class RunPlan:
     mix: Mapping[str, float]
     callback_faults: Mapping[str, float]
     """How likely each callback is mishandled, all the time."""
+    time_scale: float
+    """Seconds of the run for each virtual one, of ringing and talking."""
     late_callback_s: float
     """Virtual seconds: minutes, compressed like the talk."""
     silent: int
@@ -152,6 +156,7 @@ def make_plan(seed: int, *, brisk: bool = False) -> RunPlan:
         people=BRISK if brisk else People(),
         limits=_limits(dice).faster(BRISK_PACE if brisk else 1.0),
         mix=BRISK_MIX if brisk else MIX,
+        time_scale=BRISK_SCALE if brisk else TIME_SCALE,
         callback_faults={
             "lost_callback": dice.uniform(0.01, 0.03),
             "late_callback": dice.uniform(0.01, 0.04),

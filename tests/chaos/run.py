@@ -22,7 +22,7 @@ from tests.chaos.people import Everybody, everybody
 from tests.chaos.plan import DURATION_S, Incident, Kind, RunPlan, make_plan
 from tests.chaos.processes import FROZEN, VICTIMS, Processes
 
-FAULTS_END_S = DURATION_S + 90.0
+FAULTS_END_S = DURATION_S + 180.0
 """Longer than the last incident lasts, also when the API is waited for."""
 ENDS_S = 900.0
 """On a machine that does much else; a campaign in which nothing happens for ``STILL_S`` is given up before."""

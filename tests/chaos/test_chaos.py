@@ -7,7 +7,8 @@ from tests.chaos.plan import Kind, make_plan
 from tests.chaos.run import run_seed
 
 SEEDS = (2, 1, 3)
-"""In two processes the third begins when the first is over. One of them lives through a change of clocks. ``make chaos SEEDS=1 ARGS=--brisk`` is the same run."""
+"""In two processes the third begins when the first is over. One of them lives through a change of clocks.
+``make chaos SEEDS=1 ARGS=--brisk`` is the same run."""
 
 
 def test_a_seed_is_always_the_same_plan_and_another_seed_another_one() -> None:

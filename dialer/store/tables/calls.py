@@ -117,6 +117,30 @@ class Call(Tenant):
         Index("ix_calls_campaign_id", "campaign_id", "created_at", "id"),
         Index("ix_calls_workspace_id", "workspace_id", "created_at", "id"),
         Index("ix_calls_contact_id", "contact_id", "created_at"),
+        Index(
+            "ix_calls_disposition",
+            "campaign_id",
+            "disposition",
+            "created_at",
+            "id",
+            postgresql_where=text("disposition IS NOT NULL"),
+        ),
+        Index(
+            "ix_calls_outcome",
+            "campaign_id",
+            "outcome",
+            "created_at",
+            "id",
+            postgresql_where=text("outcome IS NOT NULL"),
+        ),
+        Index(
+            "ix_calls_workspace_disposition",
+            "workspace_id",
+            "disposition",
+            "created_at",
+            "id",
+            postgresql_where=text("disposition IS NOT NULL"),
+        ),
     )
 
 

@@ -191,6 +191,25 @@ class Prospect(Tenant):
         ),
         Index("ix_prospects_campaign_id_created", "campaign_id", "created_at", "id"),
         Index("ix_prospects_campaign_id_state", "campaign_id", "state", "id"),
+        Index(
+            "ix_prospects_done", "campaign_id", "state", "created_at", "id", postgresql_where=text("state <> 'ready'")
+        ),
+        Index(
+            "ix_prospects_disposition",
+            "campaign_id",
+            "last_disposition",
+            "created_at",
+            "id",
+            postgresql_where=text("last_disposition IS NOT NULL"),
+        ),
+        Index(
+            "ix_prospects_outcome",
+            "campaign_id",
+            "last_outcome",
+            "created_at",
+            "id",
+            postgresql_where=text("last_outcome IS NOT NULL"),
+        ),
         Index("ix_prospects_contact_id", "contact_id"),
         Index("ix_prospects_import_id", "import_id", "import_row"),
         Index("ix_prospects_in_call", "updated_at", postgresql_where=text("state = 'in_call'")),
