@@ -16,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ALONE, FAULTS = "seconds", "seed"
-"""The markers of tests that measure time, beside which nothing runs, and of runs of faults, a stack each: two at once."""
+"""The markers of tests that measure time, beside which nothing runs, and of runs of faults, two of them at once."""
 INTERRUPTED, NOTHING_FOUND = 2, 5
 ENOUGH = ("-x", "--exitfirst")
 """With these, the other parts are left out when one has failed."""
