@@ -80,5 +80,5 @@ def test_the_calls_own_carrier_id_fits_in_any_state_and_another_never(state: Cal
 
 @pytest.mark.parametrize("state", list(CallState))
 def test_the_first_carrier_id_is_ours_while_the_call_lives_and_late_afterwards(state: CallState) -> None:
-    expected = Fit.OURS if state in LIVE_STATES else Fit.LATE
+    expected = Fit.LATE if state in (CallState.ENDED, CallState.DEFERRED) else Fit.OURS
     assert fit(state, None, report(CarrierStatus.RINGING)) is expected
