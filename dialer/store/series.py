@@ -26,6 +26,9 @@ _ATTEMPT = "direction <> 'inbound'"
 _STEP = "date_trunc(:unit, {}, :zone)"
 _INSIDE = """({0} >= CAST(:start AS timestamptz) OR CAST(:start AS timestamptz) IS NULL)
     AND ({0} < CAST(:end AS timestamptz) OR CAST(:end AS timestamptz) IS NULL)"""
+#: Implied, since a call is dialed and answered within hours of its row, and said for the index in the rows' order. No
+#: such thing holds for the end: what a recovery found again was dialed long before its row was made.
+_RECENT = "created_at > coalesce(CAST(:start AS timestamptz) - interval '1 day', '-infinity')"
 
 
 async def series_of_tallies(session: AsyncSession, campaign_id: UUID, span: Range) -> list[Row[Any]]:
@@ -47,9 +50,11 @@ async def series_of_calls(session: AsyncSession, campaign_id: UUID, span: Range)
         FROM (
             SELECT 'dialed' AS kind, {_STEP.format("dialed_at")} AS start FROM calls
             WHERE campaign_id = :id AND state <> 'deferred' AND dialed_at IS NOT NULL AND {_INSIDE.format("dialed_at")}
+                AND {_RECENT}
             UNION ALL
             SELECT 'answered', {_STEP.format("answered_at")} FROM calls
             WHERE campaign_id = :id AND {_ATTEMPT} AND answered_at IS NOT NULL AND {_INSIDE.format("answered_at")}
+                AND {_RECENT}
         ) AS moments GROUP BY 1 ORDER BY 1"""
     return await rows(session, sql, _parameters(campaign_id, span))
 
@@ -57,7 +62,7 @@ async def series_of_calls(session: AsyncSession, campaign_id: UUID, span: Range)
 async def ended_calls(session: AsyncSession, campaign_id: UUID, span: Range) -> int:
     """How many calls of the range have a disposition: tallied when the range is all time, else counted."""
     sql = f"""SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {_ATTEMPT} AND disposition IS NOT NULL
-              AND {_INSIDE.format("coalesce(dialed_at, created_at)")}"""
+              AND {_INSIDE.format("coalesce(dialed_at, created_at)")} AND {_RECENT}"""
     if span.start is None and span.end is None:
         sql = """SELECT coalesce(sum(n), 0)::bigint AS n FROM tallies
                  WHERE campaign_id = :id AND kind = 'disposition'"""
@@ -72,6 +77,7 @@ async def disposition_counts(session: AsyncSession, campaign_id: UUID, dispositi
         WITH ended AS (
             SELECT attempt, phone_number_id, sip_code, error_code, {_STEP.format(at)} AS step FROM calls
             WHERE campaign_id = :id AND {_ATTEMPT} AND disposition = :disposition AND {_INSIDE.format(at)}
+                AND {_RECENT}
         )
         SELECT CASE WHEN grouping(attempt) = 0 THEN 'attempt' WHEN grouping(step) = 0 THEN 'step'
                 WHEN grouping(phone_number_id) = 0 THEN 'number' WHEN grouping(sip_code) = 0 THEN 'sip_code'
