@@ -1,7 +1,7 @@
 """What a piece of the product says to PostgreSQL, and how PostgreSQL means to answer it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class Heard:
 
 
 @contextmanager
-def heard(patch: pytest.MonkeyPatch, *, explain: bool = False) -> Iterator[Heard]:
+def heard(patch: pytest.MonkeyPatch, *, explain: bool = False) -> Generator[Heard]:
     """Listens at the driver. With ``explain`` each statement is planned, and what changes nothing is run once more."""
     found = Heard()
     real = psycopg.AsyncCursor[Any].execute
@@ -35,7 +35,7 @@ def heard(patch: pytest.MonkeyPatch, *, explain: bool = False) -> Iterator[Heard
                 twin = cursor.connection.cursor()
                 changes = re.match(r"\s*(INSERT|UPDATE|DELETE)", sql) is not None
                 how = "FORMAT JSON" if changes else "ANALYZE, TIMING OFF, FORMAT JSON"
-                await real(twin, f"EXPLAIN ({how}) {sql}", params, prepare=False)
+                await real(twin, f"EXPLAIN ({how}) {sql}".encode(), params, prepare=False)
                 row = await twin.fetchone()
                 found.plans.append((found.statements[-1], row[0][0]["Plan"]))
         return await real(cursor, query, params, **options)
