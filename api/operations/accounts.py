@@ -18,6 +18,7 @@ from dialer.sealing import SealBroken
 from dialer.store import catalog, pages
 from dialer.store.database import violated
 from dialer.store.tables import CarrierAccount
+from dialer.store.turns import quicken
 
 
 async def list_accounts(
@@ -59,6 +60,8 @@ async def change_account(services: Services, actor: Actor, account_id: UUID, pat
         values["secret"] = services.seal.close(patch.secret.get_secret_value())
     async with services.database.transaction(actor.workspace_id) as session:
         row = await catalog.change(session, CarrierAccount, account_id, values)
+        if "calls_per_second" in values:
+            await quicken(session, "account", account_id, values["calls_per_second"])
     if row is None:
         raise NotFound("carrier account")
     services.signing.forget()

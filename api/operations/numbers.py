@@ -18,6 +18,7 @@ from dialer.domain.phones import PhoneRefused, parse_phone
 from dialer.store import catalog, pages
 from dialer.store.database import one, violated
 from dialer.store.tables import Agent, CarrierAccount, PhoneNumber
+from dialer.store.turns import quicken
 
 
 async def list_numbers(
@@ -67,7 +68,10 @@ async def change_number(services: Services, actor: Actor, reference: str, patch:
     async with services.database.transaction(actor.workspace_id) as session:
         row = await _find(session, reference, lock=True)
         await _check(session, given)
-        return NumberOut.model_validate(await catalog.change(session, PhoneNumber, row["id"], given))
+        changed = await catalog.change(session, PhoneNumber, row["id"], given)
+        if "calls_per_second" in given:
+            await quicken(session, "number", row["id"], given["calls_per_second"])
+        return NumberOut.model_validate(changed)
 
 
 async def delete_number(services: Services, actor: Actor, reference: str) -> None:

@@ -9,6 +9,7 @@ from dialer.domain.actors import Actor
 from dialer.store import catalog
 from dialer.store.database import violated
 from dialer.store.tables import Workspace
+from dialer.store.turns import quicken
 
 
 async def read_workspace(services: Services, actor: Actor) -> WorkspaceOut:
@@ -23,7 +24,10 @@ async def change_workspace(services: Services, actor: Actor, patch: WorkspacePat
     """Raises Conflict for a slug that is taken."""
     try:
         async with services.database.transaction(actor.workspace_id) as session:
-            row = await catalog.change(session, Workspace, actor.workspace_id, patch.given())
+            given = patch.given()
+            row = await catalog.change(session, Workspace, actor.workspace_id, given)
+            if "calls_per_second" in given:
+                await quicken(session, "workspace", actor.workspace_id, given["calls_per_second"])
     except IntegrityError as error:
         if violated(error) == "uq_workspaces_slug":
             raise Conflict("This slug is taken.", code="slug_taken") from None

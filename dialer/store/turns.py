@@ -57,6 +57,15 @@ async def change_rate(session: AsyncSession, campaign_id: UUID, before: float, a
     await session.execute(text(sql), {"id": campaign_id, "longer": 1 / after - 1 / before})
 
 
+async def quicken(session: AsyncSession, scope: str, scope_id: UUID, calls_per_second: float | None) -> None:
+    """The next turn of an account, a number or a workspace (``scope``) is at most one new interval away: an edit that
+    makes a slow pace quick is in force at once. None: no limit any more."""
+    sql = """UPDATE pace SET next_at = least(next_at, dialer_now() + make_interval(secs => :interval))
+             WHERE scope = :scope AND scope_id = :id"""
+    interval = 0.0 if calls_per_second is None else 1 / calls_per_second
+    await session.execute(text(sql), {"scope": scope, "id": scope_id, "interval": interval})
+
+
 async def _take(
     session: AsyncSession, call_id: UUID, within_s: float, lead_s: float, state: CallState
 ) -> "Turn | _Edited | None":

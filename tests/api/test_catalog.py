@@ -100,3 +100,22 @@ async def test_the_workspace_is_read_and_changed(api: Api):
     assert me["workspace"]["id"] == str(api.workspace_id)
     assert "campaigns:write" in me["scopes"]
     assert fields_of(await api.refused("PATCH", "/workspace", 422, json={"max_concurrent": -1})) == {"max_concurrent"}
+
+
+async def test_a_slow_pace_that_is_made_quick_holds_nobody_up(api: Api):
+    account = (await api.get("/carrier-accounts"))["items"][0]
+    number = (await api.get("/phone-numbers"))["items"][0]
+    paths = {
+        "account": (account["id"], f"/carrier-accounts/{account['id']}"),
+        "number": (number["id"], f"/phone-numbers/{number['id']}"),
+        "workspace": (str(api.workspace_id), "/workspace"),
+    }
+    for scope, (key, path) in paths.items():
+        far = """INSERT INTO pace (workspace_id, scope, scope_id, next_at)
+                 VALUES (:w, :scope, :id, dialer_now() + interval '90 seconds') RETURNING 1"""
+        await api.read(far, w=api.workspace_id, scope=scope, id=key)
+        ahead = "SELECT extract(epoch FROM next_at - dialer_now()) AS s FROM pace WHERE scope = :scope"
+        await api.call("PATCH", path, json={"max_concurrent": 7}, expect=200)
+        assert (await api.read(ahead, scope=scope))[0].s > 80, scope
+        await api.call("PATCH", path, json={"calls_per_second": 2}, expect=200)
+        assert (await api.read(ahead, scope=scope))[0].s <= 0.5, scope
