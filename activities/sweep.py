@@ -34,7 +34,7 @@ from dialer.store.idempotency import forget_old
 from dialer.store.imports import delete_old_pieces, fail_abandoned_uploads
 from dialer.store.shares import forget_standings
 from dialer.store.sweeps import OwnedCall
-from dialer.store.tally_checks import mark_checked, repair_tallies, wrong_tallies
+from dialer.store.tally_checks import limit_statements, mark_checked, repair_tallies, wrong_tallies
 from dialer.store.waiting import Reason, what_now
 from dialer.store.waking import wake
 
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 CONCURRENT_STARTS = 10
 #: A sweep ends in time for the next one; a look that it does not wait for is begun again by that one.
 FINISH_S = 1.5
+#: A check of tallies that takes longer is given up, so that no sweep waits for it.
+CHECK_S = 20
 #: What rings is ended so long before its window closes: a look comes every second, and fewer between two sweeps.
 CLOSING = timedelta(seconds=5)
 
@@ -128,9 +130,14 @@ class SweepActivities:
             if self._schedules is not None:
                 await self._schedules.repair()
             await restart_batches(self._database, self._workflows)
-            repaired = await self._check_tallies()
             await self._forget()
-            reconciled += await self._watch_until(until, looks)
+            # Beside the watch: it reads every row of a campaign, and calls wait to be looked after.
+            checking = asyncio.create_task(self._check_tallies())
+            try:
+                reconciled += await self._watch_until(until, looks)
+                repaired = await checking
+            finally:
+                checking.cancel()
         return Swept(
             high_water=mark.newest_call,
             recovered_at=mark.recovered_at,
@@ -282,12 +289,13 @@ class SweepActivities:
         workspace_id, campaign_id, _ = found
         try:
             async with self._database.transaction(workspace_id) as session:
+                await limit_statements(session, CHECK_S)
                 wrong = await wrong_tallies(session, campaign_id)
                 if wrong:
                     logger.error("tallies of campaign %s are wrong and counted anew: %s", campaign_id, wrong)
                     await repair_tallies(session, campaign_id)
         except DBAPIError as error:
-            # Too many rows for one statement, perhaps: counting is a proof, and calls wait to be looked after.
+            # Too many rows for one statement, perhaps; the triggers keep counting all the same.
             logger.error("tallies of campaign %s could not be checked: %s", campaign_id, type(error.orig).__name__)
             wrong = {}
         async with self._database.transaction(workspace_id) as session:

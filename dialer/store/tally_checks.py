@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dialer.store.database import rows
 
 _COUNTED = """
-    SELECT 'state' AS kind, state AS key, count(*)::numeric AS n FROM prospects WHERE campaign_id = :id GROUP BY state
-    UNION ALL
-    SELECT 'attempts', attempts::text, count(*) FROM prospects WHERE campaign_id = :id GROUP BY attempts
+    SELECT CASE WHEN grouping(state) = 0 THEN 'state' ELSE 'attempts' END AS kind,
+        CASE WHEN grouping(state) = 0 THEN state ELSE attempts::text END AS key, count(*)::numeric AS n
+    FROM prospects WHERE campaign_id = :id GROUP BY GROUPING SETS ((state), (attempts))
     UNION ALL
     SELECT k.kind, k.key, sum(k.n) FROM calls c, LATERAL call_counts(c) AS k WHERE c.campaign_id = :id GROUP BY 1, 2"""
 
@@ -33,6 +33,11 @@ async def repair_tallies(session: AsyncSession, campaign_id: UUID) -> None:
     sql = f"""INSERT INTO tallies (workspace_id, campaign_id, kind, key, slot, n)
               SELECT c.workspace_id, c.id, k.kind, k.key, 0, k.n FROM campaigns c, ({_COUNTED}) AS k WHERE c.id = :id"""
     await session.execute(text(sql), {"id": campaign_id})
+
+
+async def limit_statements(session: AsyncSession, seconds: int) -> None:
+    """From here on no statement of this transaction takes longer. What does raises DBAPIError."""
+    await session.execute(text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": f"{seconds}s"})
 
 
 async def mark_checked(session: AsyncSession, campaign_id: UUID) -> None:
