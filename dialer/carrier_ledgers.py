@@ -17,6 +17,7 @@ import httpx
 from dialer.carrier_accounts import CarrierAccounts
 from dialer.carriers.base import CarrierCall
 from dialer.carriers.twilio_callbacks import MalformedCallback, read_carrier_status
+from dialer.domain.carrier_events import CarrierStatus
 from dialer.domain.judging.evidence import CarrierRecord, Evidence
 
 SIMULATOR_PATH = "/_sim/calls"
@@ -140,21 +141,26 @@ def _of_simulator(row: Mapping[str, Any]) -> CarrierRecord:
         created_at=datetime.fromisoformat(row["created_at"]),
         answered_at=_moment(row["answered_at"]),
         ended_at=_moment(row["ended_at"]),
+        inbound=row.get("direction") == "inbound",
     )
 
 
 def _of_twilio(row: Mapping[str, Any]) -> CarrierRecord | None:
-    """None for calls that came in, and for legs that a call has dialed."""
-    if row["direction"] != "outbound-api":
+    """None for legs that a call has dialed. Of one that came in nobody tells when it was answered, only whether."""
+    inbound = row["direction"] == "inbound"
+    if not inbound and row["direction"] != "outbound-api":
         return None
+    status, created_at = read_carrier_status(str(row["status"])), parsedate_to_datetime(row["date_created"])
     return CarrierRecord(
         carrier_call_id=str(row["sid"]),
         account_sid=str(row["account_sid"]),
         call_id=None,
         to=str(row["to"]),
         from_=str(row["from"]),
-        status=read_carrier_status(str(row["status"])),
-        created_at=parsedate_to_datetime(row["date_created"]),
+        status=status,
+        created_at=created_at,
+        answered_at=created_at if inbound and status is CarrierStatus.COMPLETED else None,
+        inbound=inbound,
         ended_at=parsedate_to_datetime(row["end_time"]) if row["end_time"] else None,
         resolution_s=TWILIO_RESOLUTION_S,
     )

@@ -66,7 +66,7 @@ def test_a_call_that_nobody_of_ours_placed_has_no_id() -> None:
 def test_twilios_list_is_read_page_by_page() -> None:
     pages = [
         calls_page(call_resource(status="completed", end_time="Sat, 21 Nov 2026 10:01:00 +0000")),
-        calls_page(call_resource(sid="CA2", status="in-progress"), call_resource(direction="inbound")),
+        calls_page(call_resource(sid="CA2", status="in-progress"), call_resource(direction="outbound-dial")),
     ]
     for text in (json.dumps(pages), "\n".join(json.dumps(page) for page in pages)):
         first, second = parse_ledger(text)
@@ -74,6 +74,19 @@ def test_twilios_list_is_read_page_by_page() -> None:
         assert (first.created_by - first.created_at).total_seconds() == 1
         assert first.ended_at == datetime(2026, 11, 21, 10, 1, tzinfo=UTC)
         assert (second.carrier_call_id, second.status, second.ended_at) == ("CA2", CarrierStatus.IN_PROGRESS, None)
+
+
+def test_calls_that_came_in_are_told_from_ours() -> None:
+    page = calls_page(
+        call_resource(sid="CA1", direction="inbound", status="completed", end_time="Sat, 21 Nov 2026 10:01:00 +0000"),
+        call_resource(sid="CA2", direction="inbound", status="no-answer"),
+    )
+    talked, missed = parse_ledger(json.dumps(page))
+    assert (talked.inbound, talked.answered_at, missed.inbound, missed.answered_at) == (
+        *(True, talked.created_at),
+        *(True, None),
+    )
+    assert [each.inbound for each in parse_ledger(json.dumps([row(), row(direction="inbound")]))] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ class Accounts:
         """The account, or None."""
         return self._accounts.get(sid)
 
+    def first(self) -> Account | None:
+        """The account that the simulator was started with."""
+        return next(iter(self._accounts.values()), None)
+
     def put(self, account: Account) -> None:
         """Add an account or replace the one with the same SID."""
         self._accounts[account.sid] = account

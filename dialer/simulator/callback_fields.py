@@ -24,7 +24,7 @@ def base_fields(call: Call) -> dict[str, str]:
         "AccountSid": call.account_sid,
         "ApiVersion": "2010-04-01",
         "CallSid": call.sid,
-        "Direction": "outbound-api",
+        "Direction": call.direction,
         "To": call.to,
         "Called": call.to,
         "From": call.from_,
@@ -67,8 +67,8 @@ def status_fields(base: Mapping[str, str], call: Call, status: str, sequence: in
 
 
 def voice_fields(base: Mapping[str, str], call: Call) -> dict[str, str]:
-    """A request for instructions while the call is up."""
-    fields = {**base, "CallStatus": "in-progress"}
+    """A request for instructions while the call is up, or before a call that came in is picked up."""
+    fields = {**base, "CallStatus": "in-progress" if call.answered_at is not None else "ringing"}
     if call.answered_by is not None:
         fields["AnsweredBy"] = call.answered_by
     return fields

@@ -2,6 +2,7 @@
 
 GET    /_sim/calls             every accepted create, oldest first
 DELETE /_sim/calls             empty the ledger and the statistics; attempts count from 0 again
+POST   /_sim/inbound           somebody rings a number (see ``visits.Visit``); the call as the ledger has it
 GET    /_sim/stats             counts by status, peaks, callbacks, mishaps of requests
 GET    /_sim/behaviour         all knobs (see ``Behaviour``)
 PUT    /_sim/behaviour         some knobs; those left out stay
@@ -27,6 +28,7 @@ from starlette.routing import Route
 from dialer.simulator.accounts import Account, AccountStatus, SharedKey
 from dialer.simulator.ledger import Call
 from dialer.simulator.scripts import PhoneScripts
+from dialer.simulator.visits import Visit
 from dialer.simulator.world import World
 
 _ROWS_AT_ONCE = 1000
@@ -63,6 +65,7 @@ class ControlApi:
         return [
             Route("/_sim/calls", self.list_calls, methods=["GET"]),
             Route("/_sim/calls", self.clear_calls, methods=["DELETE"]),
+            Route("/_sim/inbound", self.ring_in, methods=["POST"]),
             Route("/_sim/stats", self.stats, methods=["GET"]),
             Route("/_sim/behaviour", self.show_behaviour, methods=["GET"]),
             Route("/_sim/behaviour", self.change_behaviour, methods=["PUT"]),
@@ -88,6 +91,22 @@ class ControlApi:
         self._world.sender.counts.clear()
         self._world.mishaps.clear()
         return JSONResponse({"deleted": forgotten})
+
+    async def ring_in(self, request: Request) -> Response:
+        """Somebody rings a number."""
+        body = await _object(request)
+        if isinstance(body, Response):
+            return body
+        try:
+            visit = Visit.model_validate(body)
+        except ValidationError as error:
+            return _refused(error)
+        world = self._world
+        account = world.accounts.get(visit.account_sid) if visit.account_sid else world.accounts.first()
+        if account is None:
+            return JSONResponse({"errors": [{"field": "account_sid", "message": "there is no such account"}]}, 422)
+        call = world.exchange.ring_in(account, visit.order(), visit.phone(world.behaviour.seed))
+        return JSONResponse(_row(call), 201)
 
     async def stats(self, request: Request) -> Response:
         """Counts since the ledger was cleared."""
@@ -195,6 +214,7 @@ def _row(call: Call) -> dict[str, object]:
         "account_sid": call.account_sid,
         "to": call.to,
         "from": call.from_,
+        "direction": call.direction,
         "status": call.status,
         "created_at": _time(call.created_at),
         "dialed_at": _time(call.dialed_at),

@@ -22,6 +22,13 @@ class Conversation:
         self._live = live
         self._recorder = recorder
         self._presses = live.phone.presses
+        self._opening: list[Step] | None = None
+
+    async def open(self) -> bool:
+        """Ask what to do with a call that comes in. False when it is not to be picked up. Raises TwimlError."""
+        voice = self._live.order.voice
+        self._opening = await self._document(voice, {}) if voice else []
+        return not self._opening or self._opening[0].kind != "reject"
 
     async def run(self) -> int | None:
         """Talk until the end. Returns the error code if the instructions failed, else None."""
@@ -42,7 +49,10 @@ class Conversation:
     async def _follow(self, instructions: Instructions) -> None:
         extra: Mapping[str, str] = {}
         hook = instructions.voice
-        steps = await self._document(hook, extra) if hook else parse(instructions.twiml or "", "")
+        if self._opening is not None:
+            steps, self._opening = self._opening, None
+        else:
+            steps = await self._document(hook, extra) if hook else parse(instructions.twiml or "", "")
         for _ in range(_MAX_DOCUMENTS):
             goes_on = await self._perform(steps)
             if goes_on is None:
@@ -54,7 +64,7 @@ class Conversation:
         """Do the steps; the next address and what to tell it, or None at the end of the call."""
         for step in steps:
             match step.kind:
-                case "hang_up":
+                case "hang_up" | "reject":
                     return None
                 case "talk":
                     await self._live.talk(step.seconds)

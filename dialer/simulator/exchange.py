@@ -26,8 +26,10 @@ from dialer.simulator.errors import ApiError
 from dialer.simulator.faults import Dice
 from dialer.simulator.ledger import TERMINAL, Call, CallStatus, Ledger, Recording
 from dialer.simulator.live_calls import HungUp, Instructions, LiveCall, Redirected, Wires
+from dialer.simulator.phones import PhoneBehaviour
 from dialer.simulator.recorder import Recorder
 from dialer.simulator.scripts import Town
+from dialer.simulator.twiml import TwimlError
 
 _CATCH_UP_S = 0.02
 """How much lateness of its own the queue makes good, so that a busy machine keeps the pace."""
@@ -138,6 +140,28 @@ class Exchange:
         queue.push(live)
         return call
 
+    def ring_in(self, account: Account, visit: CallOrder, phone: PhoneBehaviour) -> Call:
+        """Somebody rings one of the account's numbers: ``visit.voice`` says what becomes of the call. No queue."""
+        now = self._now()
+        call = Call(
+            serial=self._ledger.next_serial(),
+            sid="CA" + secrets.token_hex(16),
+            account_sid=account.sid,
+            call_id=None,
+            to=visit.to,
+            from_=visit.from_,
+            created_at=now,
+            updated_at=now,
+            direction="inbound",
+            status="ringing",
+            ringing_at=now,
+        )
+        self._ledger.add(call, asyncio.get_running_loop().time())
+        live = LiveCall(call, visit, phone, account, self._wires)
+        self._live[call.sid] = live
+        self._sender.start(self._rung(live))
+        return call
+
     async def hang_up(self, call: Call, *, even_answered: bool) -> None:
         """End a live call: a queued or ringing one is canceled, an answered one (if wanted) completed.
 
@@ -210,6 +234,25 @@ class Exchange:
             self._finish(live, phone.status, sip=phone.sip, error=phone.error_code)
         else:
             await self._answered(live)
+
+    async def _rung(self, live: LiveCall) -> None:
+        """The life of a call that came in."""
+        call, conversation = live.call, Conversation(live, self._recorder)
+        try:
+            picked_up = await conversation.open()
+        except (HungUp, Redirected):
+            self._finish(live, "canceled", sip=487)
+            return
+        except TwimlError as error:
+            self._finish(live, "failed", sip=None, error=error.code)
+            return
+        if not picked_up:
+            self._finish(live, "busy", sip=486)
+            return
+        self._enter(call, "in-progress")
+        call.answered_at = call.updated_at
+        error = await conversation.run()
+        self._finish(live, "completed", sip=200, error=error)
 
     async def _answered(self, live: LiveCall) -> None:
         call, order = live.call, live.order

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+Direction = Literal["outbound-api", "inbound"]
 CallStatus = Literal["queued", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"]
 TERMINAL: frozenset[str] = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
@@ -31,7 +32,7 @@ class Recording:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Call:
-    """One accepted create. ``serial`` orders calls as they were accepted; ``status`` is REST's word.
+    """One accepted create, or a call that came in. ``serial`` orders calls as they came; ``status`` is REST's word.
 
     ``duration_s`` is virtual: a minute's talk is 60 whatever the time scale; the other times are the clock's.
     """
@@ -44,6 +45,7 @@ class Call:
     from_: str
     created_at: datetime
     updated_at: datetime
+    direction: Direction = "outbound-api"
     queue_time_ms: int = 0
     status: CallStatus = "queued"
     dialed_at: datetime | None = None
@@ -97,13 +99,14 @@ class Ledger:
         return self._next_serial
 
     def add(self, call: Call, at: float) -> None:
-        """Record an accepted create at a monotonic time."""
+        """Record an accepted create at a monotonic time, or a call that came in, which is none."""
         self._by_sid[call.sid] = call
         self._calls.append(call)
         self._by_to.setdefault(call.to, []).append(call)
         self._by_from.setdefault(call.from_, []).append(call)
         self._by_pair.setdefault((call.to, call.from_), []).append(call)
-        self.creates.count(at)
+        if call.direction != "inbound":
+            self.creates.count(at)
 
     def dialed(self, at: float) -> None:
         """Count a call that leaves the queue."""

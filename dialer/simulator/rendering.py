@@ -26,6 +26,7 @@ def render_call(call: Call, now: datetime) -> dict[str, object]:
     Times are RFC 2822, ``duration`` and ``price`` strings, ``queue_time`` milliseconds.
     """
     uri = f"/{VERSION}/Accounts/{call.account_sid}/Calls/{call.sid}"
+    ours = call.to if call.direction == "inbound" else call.from_
     return {
         "account_sid": call.account_sid,
         "answered_by": call.answered_by,
@@ -33,7 +34,7 @@ def render_call(call: Call, now: datetime) -> dict[str, object]:
         "caller_name": None,
         "date_created": _time(call.created_at),
         "date_updated": _time(call.updated_at),
-        "direction": "outbound-api",
+        "direction": call.direction,
         "duration": str(call.duration_s) if call.duration_s is not None else None,
         "end_time": _time(call.ended_at),
         "forwarded_from": None,
@@ -41,7 +42,7 @@ def render_call(call: Call, now: datetime) -> dict[str, object]:
         "from_formatted": _formatted(call.from_),
         "group_sid": None,
         "parent_call_sid": None,
-        "phone_number_sid": "PN" + hashlib.md5(call.from_.encode(), usedforsecurity=False).hexdigest(),
+        "phone_number_sid": "PN" + hashlib.md5(ours.encode(), usedforsecurity=False).hexdigest(),
         "price": _price(call, now),
         "price_unit": "USD",
         "queue_time": str(call.queue_time_ms),

@@ -30,10 +30,11 @@ class Step:
     """One thing to do.
 
     ``talk`` lasts ``seconds``; ``gather`` talks for ``seconds``, then waits ``timeout_s`` for digits and takes
-    them to ``action``; ``record`` lasts at most ``seconds``; ``redirect`` asks ``action``; ``hang_up`` ends.
+    them to ``action``; ``record`` lasts at most ``seconds``; ``redirect`` asks ``action``; ``hang_up`` ends, and
+    so does ``reject``, before a call that comes in is picked up.
     """
 
-    kind: Literal["talk", "gather", "record", "redirect", "hang_up"]
+    kind: Literal["talk", "gather", "record", "redirect", "hang_up", "reject"]
     seconds: float = 0.0
     timeout_s: float = 0.0
     action: Webhook | None = None
@@ -79,8 +80,10 @@ def _step(verb: ElementTree.Element, address: str) -> Step | None:
         case "Redirect":
             method = "GET" if verb.attrib.get("method", "").upper() == "GET" else "POST"
             return Step(kind="redirect", action=Webhook(url=urljoin(address, _text(verb)), method=method))
-        case "Hangup" | "Reject":
+        case "Hangup":
             return Step(kind="hang_up")
+        case "Reject":
+            return Step(kind="reject")
         case tag if tag in _CONVERSATIONS:
             return Step(kind="talk", seconds=_LONG_S)
         case tag if tag in _SILENT:

@@ -32,7 +32,7 @@ _SAME_OF_CALL = (
     *("id", "workspace_id", "campaign_id", "prospect_id", "contact_id", "carrier_account_id", "phone_number_id"),
     *("from_phone", "to_phone", "claimed_at", "settings_version", "zone_set", "carrier_call_id", "gated_at"),
     *("dialed_at", "answered_at", "ended_at", "deadline_at", "late_at", "amd_due_at", "cancel_reason", "error_code"),
-    *("talk_seconds", "cost", "next_due_at", "requeue_id", "callback_id"),
+    *("ringing_at", "talk_seconds", "cost", "next_due_at", "requeue_id", "callback_id"),
 )
 _SAME_OF_PROSPECT = (
     *("id", "campaign_id", "attempts", "updated_at", "phone", "zone_set", "zone_source", "next_due_at", "import_id"),
@@ -155,6 +155,7 @@ def _call(row: Row[Any]) -> CallRecord:
         **_named(row, _SAME_OF_CALL),
         state=CallState(row.state),
         outbound=row.direction == "outbound" and row.channel == "phone",
+        inbound=row.direction == "inbound",
         disposition=Disposition(row.disposition) if row.disposition is not None else None,
         outcome=Outcome(row.outcome) if row.outcome is not None else None,
         next_state=ProspectState(row.next_state) if row.next_state is not None else None,

@@ -26,6 +26,10 @@ def tallies_equal_counts(case: Case, findings: Findings) -> None:
         if mine is not None:
             for key, n in _counts_of(call):
                 mine[key] += n
+    for call in case.inbound:
+        mine = totals.get(call.campaign_id) if call.campaign_id is not None else None
+        if mine is not None and call.disposition is not None:
+            mine["inbound", "all"] += 1
     for campaign in case.evidence.campaigns:
         right = totals[campaign.id]
         for key in sorted(campaign.tallies.keys() | right.keys()):

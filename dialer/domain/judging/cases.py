@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,9 +22,16 @@ class Placed:
 
 
 class Case:
-    """Evidence and tolerances, with the look-ups that rules share."""
+    """Evidence and tolerances, with the look-ups that rules share.
+
+    ``evidence`` holds attempts only; calls that came in have rules of their own, and are in ``inbound`` and
+    ``inbound_records``.
+    """
 
     def __init__(self, evidence: Evidence, tolerances: Tolerances) -> None:
+        self.inbound = tuple(call for call in evidence.calls if call.inbound)
+        self.inbound_records = tuple(record for record in evidence.carrier or () if record.inbound)
+        evidence = _attempts_of(evidence)
         self.evidence = evidence
         self.now = evidence.now
         self.tolerances = tolerances
@@ -157,6 +164,14 @@ class Findings:
 def moment(at: datetime | None) -> str:
     """A time in a sentence."""
     return "never" if at is None else at.isoformat(timespec="milliseconds")
+
+
+def _attempts_of(evidence: Evidence) -> Evidence:
+    """The evidence without the calls that came in."""
+    calls = tuple(call for call in evidence.calls if not call.inbound)
+    if evidence.carrier is None:
+        return replace(evidence, calls=calls)
+    return replace(evidence, calls=calls, carrier=tuple(each for each in evidence.carrier if not each.inbound))
 
 
 def _by_prospect(calls: Sequence[CallRecord]) -> dict[UUID, list[CallRecord]]:

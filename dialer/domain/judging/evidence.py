@@ -36,6 +36,8 @@ class CarrierRecord:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     resolution_s: float = 0.0
+    inbound: bool = False
+    """It came in: nobody here has dialed it."""
 
     @property
     def created_by(self) -> datetime:
@@ -64,6 +66,8 @@ class CallRecord:
     state: CallState
     claimed_at: datetime | None
     outbound: bool = True
+    inbound: bool = False
+    ringing_at: datetime | None = None
     disposition: Disposition | None = None
     outcome: Outcome | None = None
     settings_version: int | None = None

@@ -19,6 +19,7 @@ from dialer.domain.judging.dialed_once import (
     one_live_call_per_person,
 )
 from dialer.domain.judging.evidence import Evidence
+from dialer.domain.judging.inbound_calls import inbound_calls_known, ringing_back_respected
 from dialer.domain.judging.limits import calls_per_day_held, calls_per_second_held, concurrency_caps_held
 from dialer.domain.judging.moments import inside_calling_hours, no_dial_after_suppression, no_dial_while_not_running
 from dialer.domain.judging.people import prospects_not_lost, redial_delays_respected
@@ -37,6 +38,7 @@ CARRIER_RULES: dict[str, Rule] = {
     "calls_per_day_held": calls_per_day_held,
     "inside_calling_hours": inside_calling_hours,
     "rows_agree_with_carrier": rows_agree_with_carrier,
+    "inbound_calls_known": inbound_calls_known,
 }
 #: Rules that the carrier's record makes sharper, and that our rows alone can break.
 SHARED_RULES: dict[str, Rule] = {
@@ -51,6 +53,7 @@ ROW_RULES: dict[str, Rule] = {
     "attempts_within_policy": attempts_within_policy,
     "tallies_equal_counts": tallies_equal_counts,
     "imports_add_up": imports_add_up,
+    "ringing_back_respected": ringing_back_respected,
 }
 RULES = (
     "one_carrier_call_per_call",
@@ -70,6 +73,8 @@ RULES = (
     "no_leaked_slots",
     "rows_agree_with_carrier",
     "imports_add_up",
+    "inbound_calls_known",
+    "ringing_back_respected",
 )
 _BY_NAME: dict[str, Rule] = {**CARRIER_RULES, **SHARED_RULES, **ROW_RULES}
 #: The moment of the evidence may lie so far before what its rows say.
