@@ -92,9 +92,6 @@ def _percentile(values: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, round(len(ordered) * percent / 100))]
 
 
-# -- one size ----------------------------------------------------------------------------------------------------------
-
-
 async def prepare(stack: AsyncExitStack, server: TestPostgres, people: int) -> Sized:
     """A database with so many people, and everything that is asked of it."""
     name = server.create()
