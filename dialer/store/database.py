@@ -36,7 +36,7 @@ class Database:
         self.clock_offset = clock_offset
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(database_url),
-            # Those beyond the pool are opened and closed for one transaction, and to prove a password costs as much as ten.
+            # One beyond the pool serves one transaction, and to prove its password costs as much as ten of them.
             pool_size=pool_size,
             max_overflow=max(CONNECTIONS - pool_size, 0),
             # Few of them are used again and again, and have their statements prepared.

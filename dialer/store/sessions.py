@@ -1,0 +1,109 @@
+"""Sessions that hand statements written as text to the driver at once, and begin a transaction in one round trip.
+
+A callback or an attempt is a handful of small statements, whose cost is what lies between the code and the socket:
+compiling text that is the same each time took as long as the database. What is not plain text goes SQLAlchemy's way,
+over the same connection, and so do the pool, commits, savepoints and the handling of lost connections.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NoReturn, cast
+
+import psycopg
+from psycopg import AsyncConnection as Driver
+from sqlalchemy import Connection, Result, TextClause, event, text
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.util import await_only
+
+#: The execution option that says for which workspace a transaction works.
+SCOPE = "dialer_scope"
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)(?!:)")
+_SCOPES = re.compile(r"[0-9a-f-]{36}|\*")
+
+
+class TextSession(AsyncSession):
+    """One transaction of one workspace, or of all."""
+
+    _driver: "Driver[Any] | None" = None
+    _over: AsyncConnection | None = None
+
+    async def begin_for(self, scope: str) -> None:
+        """Begin, and let row-level security show ``scope``: a workspace's id or ``*``."""
+        self._over = await self.connection(execution_options={SCOPE: scope})
+        self._driver = (await self._over.get_raw_connection()).driver_connection
+
+    async def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        driver = self._driver
+        is_plain = type(statement) is TextClause and isinstance(params, dict | None) and not options
+        if driver is None or not is_plain:
+            return await super().execute(statement, params, **options)
+        return await self._tell(driver, statement.text, cast("dict[str, Any] | None", params))
+
+    async def _tell(self, driver: "Driver[Any]", sql: str, parameters: Mapping[str, Any] | None) -> Result[Any]:
+        try:
+            cursor = await driver.execute(*_for_driver(sql, parameters))  # pyright: ignore[reportArgumentType]
+            if cursor.description is None:
+                return IteratorResult(_names(()), iter(()))
+            found = await cursor.fetchall()
+            return IteratorResult(_names(tuple([column.name for column in cursor.description])), iter(found))
+        except psycopg.Error as error:
+            await self._fail(driver, sql, error)
+        except asyncio.CancelledError:
+            # Nobody knows how far the statement came: the connection is not for others.
+            assert self._over is not None
+            await self._over.invalidate()
+            raise
+
+    async def _fail(self, driver: "Driver[Any]", sql: str, error: psycopg.Error) -> NoReturn:
+        """As SQLAlchemy reports it, which also takes lost connections out of the pool."""
+        if driver.closed:
+            self._driver = None
+            await super().execute(text("SELECT 1"))
+        raise DBAPIError.instance(sql, None, error, psycopg.Error, hide_parameters=True) from error
+
+
+def begin_in_one_trip(engine: AsyncEngine) -> None:
+    """Let each transaction of an engine whose connections commit by themselves begin together with its scope.
+
+    The driver would begin in a round trip of its own before the first statement.
+    """
+    event.listen(engine.sync_engine, "begin", _begin)
+
+
+def _begin(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    scope = connection.get_execution_options().get(SCOPE)
+    # One that was of another isolation level before is begun by the driver.
+    words = ["BEGIN"] if driver.autocommit else []
+    if scope is not None:
+        if _SCOPES.fullmatch(scope) is None:
+            raise ValueError("a transaction is for one workspace or for all")
+        words.append(f"SELECT set_config('dialer.workspace', '{scope}', true)")
+    try:
+        if words:
+            await_only(driver.execute("; ".join(words), prepare=False))  # two commands cannot be prepared
+    except psycopg.Error:
+        if driver.closed:
+            connection.exec_driver_sql("SELECT 1")  # says what is wrong, and empties the pool
+        raise
+
+
+@lru_cache(maxsize=2000)
+def _converted(sql: str) -> tuple[str, bool]:
+    """The statement with the driver's parameters for ``:name``, and whether there are any."""
+    quoted, found = _PARAMETER.subn(r"%(\1)s", sql.replace("%", "%%"))
+    return (quoted, True) if found else (sql, False)
+
+
+def _for_driver(sql: str, parameters: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any] | None]:
+    converted, has_parameters = _converted(sql)
+    return converted, (parameters or {}) if has_parameters else None
+
+
+@lru_cache(maxsize=2000)
+def _names(names: tuple[str, ...]) -> SimpleResultMetaData:
+    return SimpleResultMetaData(names)
