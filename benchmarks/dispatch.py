@@ -1,0 +1,135 @@
+"""Calls per second of the embedded stack, and what one attempt costs: ``python -m benchmarks.dispatch``.
+
+PostgreSQL, Temporal, a worker, the API and the simulator as processes on this machine. Everybody called is there, picks
+up at once and talks for a second; the carrier sends all its callbacks. First nothing limits the campaign; then another
+one has a cap at half of what it could fill. The floor (``benchmarks/floor.py``) is taken on the same server in the same
+run, and whatever happened is judged by ``dialer verify``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from benchmarks import machine, stacks
+from tests.e2e.campaigns import Campaign, ok, until
+from tests.fixtures_stack import Stack
+
+#: Far above what two cores can do: the pace is no limit.
+PER_SECOND = 60.0
+AT_ONCE = 1000
+#: How long a call lasts at the carrier.
+RING_S, TALK_S = 0.3, 1.0
+
+
+def measure(*, calls: int, capped_calls: int, floor_count: int, workers: int) -> dict[str, Any]:
+    """One run on a new stack."""
+    with stacks.running(workers=workers) as stack:
+        stacks.unlimited(stack)
+        numbers = stacks.phones(max(calls, capped_calls))
+        stacks.script_all(stack, numbers, ring_s=RING_S, talk_s=TALK_S)
+        told: dict[str, Any] = {"load_before": machine.load(), "calls": calls, "workers": workers}
+        told |= open_throttle(stack, numbers[:calls])
+        floor = floor_of(stack, floor_count)
+        told["floor"] = floor
+        told["ratio_to_floor"] = round(told["calls_per_second"] / floor["attempts_per_second"], 3)
+        if capped_calls:
+            cap = max(round(told["calls_per_second"] * (RING_S + TALK_S) / 2), 1)
+            told["capped"] = capped(stack, numbers[:capped_calls], cap)
+        told["violations"] = stacks.violations(stack)
+    return told
+
+
+def open_throttle(stack: Stack, numbers: Sequence[str]) -> dict[str, Any]:
+    """Nothing limits: how many a second, and the processor time of each part per attempt."""
+    campaign = stacks.campaign(stack, numbers, at_once=AT_ONCE, per_second=PER_SECOND)
+    before, began = stacks.cpu_seconds(stack), time.monotonic()
+    run_to_the_end(campaign, len(numbers))
+    seconds = time.monotonic() - began
+    after = stacks.cpu_seconds(stack)
+    spent = {part: round((after[part] - before[part]) / len(numbers) * 1000, 2) for part in stacks.PARTS}
+    rows = call_rows(stack, campaign)
+    dialed = [row.dialed_at for row in rows if row.dialed_at is not None]
+    return {
+        "seconds": round(seconds, 1),
+        "calls_per_second": round(stacks.sustained(sorted(dialed)), 2),
+        "seconds_per_call": round(mean_seconds(rows), 2),
+        "cpu_ms_per_attempt": {**spent, "all": round(sum(spent.values()), 2)},
+        "cores_used": round(sum(after[part] - before[part] for part in stacks.PARTS) / seconds, 2),
+        "deferred": sum(row.state == "deferred" for row in rows),
+    }
+
+
+def run_to_the_end(campaign: Campaign, people: int) -> None:
+    ok(campaign.post("launch"))
+
+    def done() -> bool:
+        return campaign.status()["status"] == "completed"
+
+    until(done, seconds=60 + people, what="the end of the campaign")
+
+
+def call_rows(stack: Stack, campaign: Campaign) -> list[Any]:
+    sql = "SELECT state, claimed_at, dialed_at, ended_at FROM calls WHERE campaign_id = %s ORDER BY claimed_at"
+    return stacks.ask(stack, sql, [campaign.id])
+
+
+def mean_seconds(rows: Sequence[Any]) -> float:
+    """How long a call holds its slot."""
+    return sum((row.ended_at - row.claimed_at).total_seconds() for row in rows) / len(rows)
+
+
+def capped(stack: Stack, numbers: Sequence[str], cap: int) -> dict[str, Any]:
+    """Calls in flight as a share of the cap, from when it was reached until nobody was due any more."""
+    campaign = stacks.campaign(stack, numbers, at_once=cap, per_second=PER_SECOND)
+    run_to_the_end(campaign, len(numbers))
+    rows = call_rows(stack, campaign)
+    begins, ends = rows[min(cap, len(rows) - 1)].claimed_at, rows[-1].claimed_at
+    held = sum(_overlap(row.claimed_at, row.ended_at, begins, ends) for row in rows)
+    at_carrier = sum(
+        _overlap(datetime.fromisoformat(call["created_at"]), datetime.fromisoformat(call["ended_at"]), begins, ends)
+        for call in campaign.at_carrier()
+    )
+    whole = cap * (ends - begins).total_seconds()
+    return {
+        "cap": cap,
+        "calls": len(rows),
+        "seconds": round((ends - begins).total_seconds(), 1),
+        "seconds_per_call": round(mean_seconds(rows), 2),
+        "share_of_cap": round(held / whole, 3),
+        "share_at_carrier": round(at_carrier / whole, 3),
+    }
+
+
+def _overlap(begins: datetime, ends: datetime, start: datetime, end: datetime) -> float:
+    return max((min(ends, end) - max(begins, start)).total_seconds(), 0.0)
+
+
+def floor_of(stack: Stack, count: int) -> Mapping[str, float]:
+    """In a process of its own, while nobody is called."""
+    command = [sys.executable, "-m", "benchmarks.floor", "--address", stack.described["temporal_address"]]
+    ran = subprocess.run([*command, "--count", str(count)], capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout.strip().splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Calls per second of the embedded stack.")
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--capped-calls", type=int, default=600, help="calls of the campaign with a cap; 0 for none")
+    parser.add_argument("--floor-count", type=int, default=600)
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    told = measure(
+        calls=asked.calls, capped_calls=asked.capped_calls, floor_count=asked.floor_count, workers=asked.workers
+    )
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The embedded stack as processes, as ``dialer up`` starts it, and looks at it from outside: processor time, rows, the
+carrier's list."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from dialer.stack.placement import remove_data
+from tests.e2e.campaigns import Campaign, ok
+from tests.fixtures_stack import FOREIGN, Stack, described_by
+
+#: All parts whose processor time is told apart.
+PARTS = ("temporal", "postgres", "worker", "api", "simulator", "bulk")
+#: Area codes of which the numbers 555-0100 to 555-0199 are reserved for fiction.
+AREAS = (
+    *(201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228),
+    *(229, 231, 234, 239, 240, 248, 251, 252, 253, 254, 256, 260, 262, 267, 269, 270, 276, 281, 301, 302),
+)
+
+
+def phones(how_many: int) -> list[str]:
+    """Numbers that nobody has. Raises ValueError for more than there are."""
+    if how_many > len(AREAS) * 100:
+        raise ValueError(f"there are {len(AREAS) * 100} such numbers")
+    return [f"+1{AREAS[n // 100]}55501{n % 100:02}" for n in range(how_many)]
+
+
+@contextmanager
+def running(*, workers: int = 1, **environment: str) -> Generator[Stack]:
+    """``dialer up`` in a folder of its own, with the timings of production; gone at the end."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    with tempfile.TemporaryDirectory(prefix="dialer-bench-", ignore_cleanup_errors=True) as folder:
+        home, output = Path(folder) / "home", Path(folder) / "up.txt"
+        Path(folder).chmod(0o711)  # who runs PostgreSQL must pass
+        with output.open("wb") as log:
+            command = [sys.executable, "-m", "dialer.cli", "up", "--home", str(home), "--workers", str(workers)]
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=kept | environment
+            )
+        try:
+            stack = Stack(home, described_by(home, process, output))
+            yield stack
+            stack.close()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(90)
+            remove_data(home)
+
+
+def unlimited(stack: Stack) -> None:
+    """No limit of the workspace, of its account or of the simulated carrier is in the way."""
+    most = {"max_concurrent": 5000, "calls_per_second": 500}
+    account = ok(stack.api.get("/carrier-accounts"))["items"][0]
+    ok(stack.api.patch(f"/carrier-accounts/{account['id']}", json=most))
+    ok(stack.api.patch("/workspace", json=most))
+    ok(stack.simulator.put("/_sim/behaviour", json={"calls_per_second": 1000}))
+
+
+def script_all(stack: Stack, numbers: Sequence[str], *, ring_s: float = 0.3, talk_s: float = 1.0) -> None:
+    """Everybody is there, picks up after ``ring_s``, and hangs up after ``talk_s``."""
+    body = {"behaviour": {"kind": "human", "ring_s": ring_s, "talk_s": talk_s, "amd_s": 0}}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: ok(stack.simulator.put(f"/_sim/phones/{number}", json=body)), numbers))
+
+
+def campaign(stack: Stack, numbers: Sequence[str], *, at_once: int, per_second: float) -> Campaign:
+    """A draft with these people, each called once."""
+    made = Campaign.make(
+        stack,
+        redial={"max_attempts": 1},
+        pace={"max_concurrent": at_once, "calls_per_second": per_second},
+        breaker=None,
+    )
+    for start in range(0, len(numbers), 1000):
+        items = [{"phone": number} for number in numbers[start : start + 1000]]
+        ok(made.post("prospects:upsert", {"items": items}))
+    return made
+
+
+def cpu_seconds(stack: Stack) -> dict[str, float]:
+    """Processor seconds of each part until now, its children included, those that have ended too."""
+    return {part: sum(map(_of_process, stack.pids(part))) for part in PARTS}
+
+
+def _of_process(pid: int) -> float:
+    with suppress(psutil.NoSuchProcess):
+        main = psutil.Process(pid)
+        own = main.cpu_times()
+        children = sum(map(_own, main.children(recursive=True)))
+        return own.user + own.system + own.children_user + own.children_system + children
+    return 0.0
+
+
+def _own(process: psutil.Process) -> float:
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return times.user + times.system
+    return 0.0  # its time is its parent's now
+
+
+def ask(stack: Stack, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    """Rows of all workspaces."""
+    with psycopg.connect(stack.described["database_url"], autocommit=True, row_factory=namedtuple_row) as connection:
+        connection.execute("SELECT set_config('dialer.workspace', '*', false)")
+        return connection.execute(sql, parameters).fetchall()  # pyright: ignore[reportArgumentType]
+
+
+def violations(stack: Stack) -> int:
+    """What ``dialer verify`` finds broken. Raises SystemExit when it cannot judge."""
+    command = [sys.executable, "-m", "dialer.cli", "verify", "--home", str(stack.home), "--json", "--nobody-deleted"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode not in (0, 1):
+        raise SystemExit(f"the judge cannot judge: {ran.stderr.strip() or ran.stdout.strip()}")
+    return len(json.loads(ran.stdout)["violations"])
+
+
+def times(calls: Sequence[dict[str, Any]], field: str) -> list[datetime]:
+    return sorted(datetime.fromisoformat(call[field]) for call in calls if call[field] is not None)
+
+
+def sustained(moments: Sequence[datetime]) -> float:
+    """How many a second between the first tenth and the last."""
+    tenth = len(moments) // 10
+    middle = moments[tenth : len(moments) - tenth]
+    return (len(middle) - 1) / (middle[-1] - middle[0]).total_seconds()
