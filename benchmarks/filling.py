@@ -75,10 +75,14 @@ def fill(admin_url: str, place: Place, people: int) -> None:
             "outcomes": [end[2] for end in _ENDS],
             "attempts": [end[3] for end in _ENDS],
         }
+        for table in _TABLES:
+            connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(sql.Identifier(table)))
         for statement in (_PEOPLE, _CONTACTS, _PROSPECTS, _CALLS, _LIVE, _LANES):
             connection.execute(statement, parameters)
         for definition in indexes:
             connection.execute(definition)
+        for table in _TABLES:
+            connection.execute(sql.SQL("ALTER TABLE {} RESET (autovacuum_enabled)").format(sql.Identifier(table)))
         connection.execute("DROP TABLE people")
 
 
