@@ -3,11 +3,11 @@
 VENV := .venv
 RUN := $(VENV)/bin
 SOURCES := dialer workflows activities api worker.py
-TESTED := $(SOURCES) tests scripts
+TESTED := $(SOURCES) tests scripts benchmarks
 PIP := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo up test chaos upgrade-test verify check format lock clean
+.PHONY: help setup demo up test chaos bench upgrade-test verify check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -50,6 +50,9 @@ test: setup ## Run all tests (ARGS="-k busy" for some)
 SEEDS := 1-3
 chaos: setup ## Break the running stack on purpose and judge it (SEEDS=1-30)
 	@$(RUN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+bench: setup ## Measure, and draw docs/performance.md (ARGS="--runs 1 --only dispatch")
+	@$(RUN)/python -m benchmarks $(ARGS)
 
 FROM :=
 upgrade-test: setup ## Upgrade an older version with running campaigns (FROM=v0.1.0)

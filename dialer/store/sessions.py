@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg import AsyncConnection as Driver
@@ -38,10 +38,9 @@ class TextSession(AsyncSession):
 
     async def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         driver = self._driver
-        is_plain = type(statement) is TextClause and isinstance(params, dict | None) and not options
-        if driver is None or not is_plain:
+        if driver is None or type(statement) is not TextClause or options or _are_many(params):
             return await super().execute(statement, params, **options)
-        return await self._tell(driver, statement.text, cast("dict[str, Any] | None", params))
+        return await self._tell(driver, statement.text, params)
 
     async def _tell(self, driver: "Driver[Any]", sql: str, parameters: Mapping[str, Any] | None) -> Result[Any]:
         try:
@@ -72,6 +71,11 @@ def begin_in_one_trip(engine: AsyncEngine) -> None:
     The driver would begin in a round trip of its own before the first statement.
     """
     event.listen(engine.sync_engine, "begin", _begin)
+
+
+def _are_many(parameters: object) -> bool:
+    """True for one statement with several sets of parameters."""
+    return isinstance(parameters, list | tuple)
 
 
 def _begin(connection: Connection) -> None:

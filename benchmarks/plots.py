@@ -1,0 +1,221 @@
+"""The plots and the table of docs/performance.md, from ``benchmarks/results``: ``python -m benchmarks.plots``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt  # noqa: E402  # once it is known that nothing is shown
+
+from benchmarks.__main__ import RESULTS  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+IMAGES, PAGE = ROOT / "docs" / "images", ROOT / "docs" / "performance.md"
+INK, SOFT, TARGET = "#1f4e79", "#9bb7d4", "#c0392b"
+PARTS = {"temporal": "#1f4e79", "postgres": "#2e86ab", "worker": "#6aa84f", "api": "#e69138", "simulator": "#b7b7b7"}
+
+Figures = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table: a figure, and what it should be. ``at_least`` is False where less is better."""
+
+    benchmark: str
+    figure: str
+    name: str
+    unit: str = ""
+    target: float | None = None
+    at_least: bool = True
+
+
+ROWS = (
+    Row(benchmark="dispatch", figure="calls_per_second", name="dispatch", unit=" calls/s", target=20),
+    Row(benchmark="dispatch", figure="ratio_to_floor", name="dispatch ÷ floor", target=0.5),
+    Row(benchmark="dispatch", figure="floor.attempts_per_second", name="floor: bare attempts", unit="/s"),
+    Row(benchmark="dispatch", figure="floor.empty_per_second", name="floor: empty workflows", unit="/s"),
+    Row(benchmark="dispatch", figure="capped.share_of_cap", name="calls in flight ÷ cap", target=0.95),
+    Row(benchmark="dispatch", figure="cpu_ms_per_attempt.all", name="processor time per attempt", unit=" ms"),
+    Row(benchmark="dispatch", figure="violations", name="broken promises", target=0, at_least=False),
+    Row(
+        benchmark="reaction",
+        figure="calls_after_a_pause_answered",
+        name="calls after a pause was answered",
+        target=0,
+        at_least=False,
+    ),
+    Row(benchmark="reaction", figure="pause_to_answer.p99_s", name="pause → answer, p99", unit=" s"),
+    Row(benchmark="reaction", figure="resume_to_call.p50_s", name="resume → first call, p50", unit=" s"),
+    Row(
+        benchmark="reaction",
+        figure="resume_to_call.p99_s",
+        name="resume → first call, p99",
+        unit=" s",
+        target=2,
+        at_least=False,
+    ),
+    Row(benchmark="reaction", figure="slot_to_call.p50_s", name="freed slot → next call, p50", unit=" s"),
+    Row(
+        benchmark="reaction",
+        figure="slot_to_call.p95_s",
+        name="freed slot → next call, p95",
+        unit=" s",
+        target=0.5,
+        at_least=False,
+    ),
+    Row(benchmark="reaction", figure="edit_to_call.p50_s", name="edit → first call under it, p50", unit=" s"),
+    Row(
+        benchmark="reaction",
+        figure="edit_to_call.p99_s",
+        name="edit → first call under it, p99",
+        unit=" s",
+        target=2,
+        at_least=False,
+    ),
+    Row(benchmark="api", figure="callbacks.per_second", name="callbacks, one process", unit="/s", target=300),
+    Row(benchmark="api", figure="callbacks.p99_ms", name="callbacks, p99", unit=" ms"),
+    Row(benchmark="api", figure="callbacks.api_cpu_ms", name="callback, processor time of the API", unit=" ms"),
+    Row(benchmark="api", figure="status.per_second", name="status, one process", unit="/s"),
+    Row(benchmark="api", figure="status.p99_ms", name="status, p99", unit=" ms"),
+    Row(benchmark="api", figure="upsert_of_1000.per_second", name="upsert of 1,000, one process", unit="/s"),
+    Row(benchmark="api", figure="upsert_of_1000.p99_ms", name="upsert of 1,000, p99", unit=" ms"),
+    Row(benchmark="imports", figure="rows_per_second", name="import of 100,000", unit=" rows/s"),
+)
+
+
+def main() -> None:
+    plt.rcParams.update({"svg.hashsalt": "dialer", "svg.fonttype": "none", "font.family": "sans-serif"})
+    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
+    reports = {file.stem: json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))}
+    drawings: Mapping[str, Sequence[tuple[str, Callable[[Figures, str], None]]]] = {
+        "dispatch": (("performance-dispatch.svg", dispatch), ("performance-cpu.svg", processor_time)),
+        "reaction": (("performance-reaction.svg", reaction),),
+        "api": (("performance-api.svg", api),),
+    }
+    for name, drawn in drawings.items():
+        if name in reports:
+            for file, draw in drawn:
+                draw(reports[name]["figures"], file)
+    if PAGE.exists():
+        PAGE.write_text(with_table(PAGE.read_text(), table(reports)))
+
+
+def dispatch(figures: Figures, file: str) -> None:
+    """Calls per second beside what Temporal alone does."""
+    names = {
+        "calls_per_second": "the dialer",
+        "floor.attempts_per_second": "bare attempts",
+        "floor.empty_per_second": "empty workflows",
+    }
+    chart, axes = plt.subplots(figsize=(6.4, 2.6))
+    _bars(axes, [(label, figures[key]) for key, label in names.items()])
+    _mark(axes, 20, "target: 20/s")
+    axes.set_xlabel("per second; dots are single runs")
+    _save(chart, file)
+
+
+def processor_time(figures: Figures, file: str) -> None:
+    """Milliseconds of each part for one attempt."""
+    chart, axes = plt.subplots(figsize=(6.4, 1.9))
+    left = 0.0
+    for part, color in PARTS.items():
+        width = figures[f"cpu_ms_per_attempt.{part}"]["median"]
+        axes.barh(0, width, left=left, color=color, label=f"{part} {width:.1f}")
+        left += width
+    axes.set_yticks([])
+    axes.set_xlabel("milliseconds of processor time for one attempt")
+    axes.legend(ncols=5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.35), handlelength=1, fontsize=8)
+    _save(chart, file)
+
+
+def reaction(figures: Figures, file: str) -> None:
+    """p50 and p99, with what each should not exceed."""
+    things = {
+        "slot_to_call": ("freed slot → next call", 0.5),
+        "edit_to_call": ("edit → call under it", 2.0),
+        "resume_to_call": ("resume → first call", 2.0),
+        "pause_to_answer": ("pause → answer", None),
+    }
+    chart, axes = plt.subplots(figsize=(6.4, 2.8))
+    for place, (key, (_, target)) in enumerate(things.items()):
+        p50, p99 = (figures[f"{key}.{share}_s"]["median"] for share in ("p50", "p99"))
+        axes.barh(place, p99, color=SOFT, height=0.55, label="p99" if place == 0 else None)
+        axes.barh(place, p50, color=INK, height=0.55, label="p50" if place == 0 else None)
+        if target is not None:
+            axes.plot([target, target], [place - 0.4, place + 0.4], color=TARGET, linewidth=2)
+    axes.set_yticks(range(len(things)), [label for label, _ in things.values()])
+    axes.set_xlabel("seconds; red: not more than")
+    axes.legend(frameon=False, loc="lower right")
+    _save(chart, file)
+
+
+def api(figures: Figures, file: str) -> None:
+    """Requests per second of one process."""
+    chart, axes = plt.subplots(figsize=(6.4, 2.2))
+    _bars(axes, [("callbacks", figures["callbacks.per_second"]), ("status", figures["status.per_second"])])
+    _mark(axes, 300, "target: 300/s")
+    axes.set_xlabel("requests per second of one process; dots are single runs")
+    _save(chart, file)
+
+
+def _bars(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    for place, (_, figure) in enumerate(bars):
+        axes.barh(place, figure["median"], color=INK if place == 0 else SOFT, height=0.6)
+        axes.plot(figure["each"], [place] * len(figure["each"]), "o", color="black", markersize=2.5)
+        axes.text(figure["most"], place, f"  {figure['median']:.1f}", va="center")
+    axes.set_yticks(range(len(bars)), [label for label, _ in bars])
+    axes.invert_yaxis()
+
+
+def _mark(axes: Any, value: float, text: str) -> None:
+    axes.axvline(value, color=TARGET, linewidth=1, linestyle="--")
+    axes.text(value, 1.02, text, color=TARGET, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
+
+
+def _save(chart: Any, file: str) -> None:
+    IMAGES.mkdir(exist_ok=True)
+    chart.savefig(IMAGES / file, bbox_inches="tight", metadata={"Date": None})
+    plt.close(chart)
+
+
+def table(reports: Mapping[str, Any]) -> str:
+    """What was measured, as a table in Markdown."""
+    lines = ["| figure | target | median | runs |", "|---|---|---|---|"]
+    for row in ROWS:
+        found = reports.get(row.benchmark, {}).get("figures", {}).get(row.figure)
+        if found is None:
+            continue
+        median = found["median"]
+        met = row.target is None or (median >= row.target if row.at_least else median <= row.target)
+        sign = "" if row.target is None else f"{'≥' if row.at_least else '≤'} {row.target:g}{row.unit}"
+        runs = ", ".join(f"{value:g}" for value in found["each"])
+        shown = f"{median:g}{row.unit}" if met else f"**{median:g}{row.unit}** (missed)"
+        lines.append(f"| {row.name} | {sign} | {shown} | {runs} |")
+    for name, report in reports.items():
+        if name in {row.benchmark for row in ROWS}:
+            kept = report["machine"]
+            lines += [
+                "",
+                f"`{report['command']}`, {report['runs']} runs on {report['date']}: {kept['cores']} cores of an "
+                f"{kept['processor']}, {kept['memory_gib']} GiB, {kept['kernel']}, Python {kept['python']}, "
+                f"{kept['temporal_server'].removeprefix('temporal version ')}; load average before a run "
+                f"{report['figures'].get('load_before', {}).get('median', 'unknown')}.",
+            ]
+    return "\n".join(lines)
+
+
+def with_table(page: str, made: str) -> str:
+    """The page with this table between its marks."""
+    marks = re.compile(r"(<!-- figures -->\n).*?(\n<!-- /figures -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}\n{made}\n{found[2]}", page)
+
+
+if __name__ == "__main__":
+    main()
