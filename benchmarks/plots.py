@@ -19,6 +19,12 @@ from benchmarks.__main__ import RESULTS  # noqa: E402
 ROOT = Path(__file__).parents[1]
 IMAGES, PAGE = ROOT / "docs" / "images", ROOT / "docs" / "performance.md"
 INK, SOFT, TARGET = "#1f4e79", "#9bb7d4", "#c0392b"
+SIZED = {
+    "claim of 100": "#e69138",
+    "status": INK,
+    "prospects, in the middle": "#2e86ab",
+    "calls, by disposition": "#6aa84f",
+}
 PARTS = {"temporal": "#1f4e79", "postgres": "#2e86ab", "worker": "#6aa84f", "api": "#e69138", "simulator": "#b7b7b7"}
 
 Figures = Mapping[str, Mapping[str, Any]]
@@ -98,6 +104,7 @@ def main() -> None:
         "dispatch": (("performance-dispatch.svg", dispatch), ("performance-cpu.svg", processor_time)),
         "reaction": (("performance-reaction.svg", reaction),),
         "api": (("performance-api.svg", api),),
+        "sizes": (("performance-sizes.svg", sizes),),
     }
     for name, drawn in drawings.items():
         if name in reports:
@@ -162,6 +169,19 @@ def api(figures: Figures, file: str) -> None:
     _bars(axes, [("callbacks", figures["callbacks.per_second"]), ("status", figures["status.per_second"])])
     _mark(axes, 300, "target: 300/s")
     axes.set_xlabel("requests per second of one process; dots are single runs")
+    _save(chart, file)
+
+
+def sizes(figures: Figures, file: str) -> None:
+    """p99 against the number of people in the database."""
+    chart, axes = plt.subplots(figsize=(6.4, 3.0))
+    for name, color in SIZED.items():
+        told = figures["looks"][name]
+        people = sorted(map(int, told))
+        axes.loglog(people, [told[str(n)]["p99_ms"] for n in people], "o-", color=color, markersize=3.5, label=name)
+    axes.set_xlabel("people in the database")
+    axes.set_ylabel("p99, milliseconds")
+    axes.legend(frameon=False, fontsize=8)
     _save(chart, file)
 
 

@@ -15,13 +15,13 @@ import asyncio
 import base64
 import gc
 import json
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,8 +34,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app, services_over
 from api.operations.services import Services
+from benchmarks import machine
 from benchmarks.blocks import blocks_of
 from benchmarks.filling import OTHERS, Place, fill, settle, tally
+from benchmarks.samples import Samples, by_sizes, table
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.settings import Settings
 from dialer.store import migrate, sweeps
@@ -65,31 +67,6 @@ class Sized:
     looks: Mapping[str, Look]
     filled_s: float
     bytes: int
-
-
-@dataclass(slots=True)
-class Samples:
-    """Milliseconds of one look at one size, by round."""
-
-    rounds: list[list[float]] = field(default_factory=list[list[float]])
-    blocks: int = 0
-
-    def told(self) -> dict[str, float]:
-        """Medians over the rounds."""
-        spread = [_percentile(ms, 99) for ms in self.rounds]
-        return {
-            "p50_ms": round(statistics.median(_percentile(ms, 50) for ms in self.rounds), 2),
-            "p99_ms": round(statistics.median(spread), 2),
-            "p99_least_ms": round(min(spread), 2),
-            "p99_most_ms": round(max(spread), 2),
-            "repetitions": sum(map(len, self.rounds)),
-            "blocks": self.blocks,
-        }
-
-
-def _percentile(values: Sequence[float], percent: int) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(len(ordered) * percent / 100))]
 
 
 async def prepare(stack: AsyncExitStack, server: TestPostgres, people: int) -> Sized:
@@ -316,7 +293,7 @@ async def measure(sizes: Sequence[int], rounds: int, repetitions: int, only: str
         "rounds": rounds,
         "repetitions": repetitions,
         "databases": {one.people: {"bytes": one.bytes, "filled_seconds": round(one.filled_s, 1)} for one in made},
-        "looks": {name: _told(by_size) for name, by_size in samples.items()},
+        "looks": {name: by_sizes(by_size) for name, by_size in samples.items()},
     }
 
 
@@ -350,30 +327,6 @@ async def _blocks(name: str, one: Sized) -> int:
         return 0  # it takes longer than a statement may
 
 
-def _told(by_size: Mapping[int, Samples]) -> dict[str, Any]:
-    told = {people: samples.told() for people, samples in by_size.items()}
-    least = told[min(told)]
-    for figures in told.values():
-        figures["p99_ratio"] = round(figures["p99_ms"] / least["p99_ms"], 2)
-        figures["p50_ratio"] = round(figures["p50_ms"] / least["p50_ms"], 2)
-    return {str(people): figures for people, figures in told.items()}
-
-
-def _table(report: Mapping[str, Any]) -> str:
-    """One line per look: milliseconds and blocks by size, and the ratio of the largest to the smallest."""
-    sizes = sorted(map(int, report["databases"]))
-    head = f"{'p50 / p99 ms (blocks)':38}" + "".join(f"{size:>30,}" for size in sizes) + f"{'p99 ratio':>12}"
-    lines = [head]
-    for name, told in report["looks"].items():
-        cells = "".join(f"{_cell(told[str(size)]):>30}" for size in sizes)
-        lines.append(f"{name:38}{cells}{told[str(sizes[-1])]['p99_ratio']:>12.2f}")
-    return "\n".join(lines)
-
-
-def _cell(figures: Mapping[str, Any]) -> str:
-    return f"{figures['p50_ms']:.1f} / {figures['p99_ms']:.1f} ({figures['blocks']:,})"
-
-
 def _say(words: str) -> None:
     sys.stderr.write(words + "\n")
     sys.stderr.flush()
@@ -387,10 +340,18 @@ def main() -> None:
     parser.add_argument("--only", help="looks whose name contains this")
     parser.add_argument("--report", type=Path, help="a file for the figures, as JSON")
     options = parser.parse_args()
-    report = asyncio.run(measure(sorted(options.prospects), options.rounds, options.repetitions, options.only))
+    figures = asyncio.run(measure(sorted(options.prospects), options.rounds, options.repetitions, options.only))
+    report = {
+        "benchmark": "sizes",
+        "command": "python -m benchmarks.sizes --prospects " + " ".join(map(str, sorted(options.prospects))),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine.describe(),
+        "load": machine.load(),
+        "figures": figures,
+    }
     if options.report is not None:
         options.report.write_text(json.dumps(report, indent=1) + "\n")
-    sys.stdout.write(_table(report) + "\n")
+    sys.stdout.write(table(figures) + "\n")
     sys.stdout.flush()
 
 
