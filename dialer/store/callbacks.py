@@ -100,7 +100,7 @@ async def adopt(session: AsyncSession, call_id: UUID, carrier_call_id: str) -> b
 async def _advance(session: AsyncSession, call: Row[Any], event: CarrierEvent, timing: Timing) -> Applied:
     state = CallState(call.state)
     step = progress(state, event)
-    if not contradicts(state, event):
+    if not step.ends and not contradicts(state, event):
         await _note(session, call, event, step.state, timing)
     ended = None
     if step.ends:
@@ -198,6 +198,12 @@ def _ending(call: Row[Any], event: CarrierEvent) -> Ending:
         sip_code=event.sip_code,
         error_code=event.error_code,
         decision_waits=waits,
+        reported=True,
+        answered=event.status is CarrierStatus.COMPLETED,
+        answered_at=_answered_at(event),
+        answered_by=event.answered_by,
+        recording_url=event.recording_url,
+        price=event.price,
     )
 
 

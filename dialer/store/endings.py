@@ -7,6 +7,7 @@ answering-machine result; then the call is over, its slot free, and ``amd_due_at
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -51,6 +52,13 @@ class Ending:
     """True when the account or our settings were refused: nothing is known of the person, who stays as they were."""
     decision_waits: bool = False
     """True while an asynchronous answering-machine result may still come."""
+    reported: bool = False
+    """True when the carrier says so of a call that it must have accepted."""
+    answered: bool = False
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+    recording_url: str | None = None
+    price: Decimal | None = None
 
 
 class _Following(NamedTuple):
@@ -68,7 +76,12 @@ async def end_call(session: AsyncSession, call_id: UUID, ending: Ending, timing:
     sql = """
         UPDATE calls SET state = 'ended', disposition = :disposition, ended_at = coalesce(:ended_at, dialer_now()),
             talk_seconds = :talk, sip_code = coalesce(:sip, sip_code), error_code = coalesce(:error, error_code),
-            deadline_at = NULL, amd_due_at = CASE WHEN :waits THEN dialer_now() + make_interval(secs => :amd_wait) END
+            accepted_at = CASE WHEN :reported THEN coalesce(accepted_at, dialer_now()) ELSE accepted_at END,
+            answered_at = CASE WHEN :answered THEN coalesce(answered_at, :answered_at, dialer_now())
+                ELSE answered_at END,
+            answered_by = coalesce(:answered_by, answered_by), recording_url = coalesce(:recording, recording_url),
+            cost = coalesce(:price, cost), deadline_at = NULL,
+            amd_due_at = CASE WHEN :waits THEN dialer_now() + make_interval(secs => :amd_wait) END
         WHERE id = :id AND state NOT IN ('ended', 'deferred') RETURNING id"""
     ended = await one(
         session,
@@ -80,6 +93,12 @@ async def end_call(session: AsyncSession, call_id: UUID, ending: Ending, timing:
             "talk": ending.talk_seconds,
             "sip": ending.sip_code,
             "error": ending.error_code,
+            "reported": ending.reported,
+            "answered": ending.answered,
+            "answered_at": ending.answered_at,
+            "answered_by": ending.answered_by,
+            "recording": ending.recording_url,
+            "price": ending.price,
             "waits": ending.decision_waits,
             "amd_wait": timing.amd_wait_s,
         },
@@ -240,7 +259,8 @@ async def _by_policy(session: AsyncSession, call: Row[Any], *, attempted: bool, 
             c.disposition = 'unknown' OR c.carrier_call_id IS NOT NULL AS rang
         FROM calls c WHERE c.prospect_id = :prospect AND c.state = 'ended' AND c.id <> :id
             AND c.direction <> 'inbound'"""
-    others = await rows(session, sql, {"prospect": call.prospect_id, "id": call.id})
+    is_first = call.attempt == 1 and call.attempts == (1 if counted else 0)  # most are, and none was before it
+    others = [] if is_first else await rows(session, sql, {"prospect": call.prospect_id, "id": call.id})
     earlier = [
         EndedCall(disposition=Disposition(row.disposition), outcome=Outcome(row.outcome) if row.outcome else None)
         for row in others

@@ -17,9 +17,11 @@ CHANNEL = "dialer_wake"
 
 async def wake(session: AsyncSession, campaign_id: UUID) -> bool:
     """Wake a running leg, or clear ``idle_until``. True: the campaign was idle, so its workflow wants a nudge."""
-    await session.execute(text(f"SELECT pg_notify('{CHANNEL}', :id)"), {"id": str(campaign_id)})
-    sql = "UPDATE campaigns SET idle_until = NULL WHERE id = :id AND idle_until IS NOT NULL RETURNING id"
-    return await one(session, sql, {"id": campaign_id}) is not None
+    sql = f"""
+        WITH woken AS (UPDATE campaigns SET idle_until = NULL WHERE id = :id AND idle_until IS NOT NULL RETURNING 1)
+        SELECT pg_notify('{CHANNEL}', :name) AS told, EXISTS (SELECT 1 FROM woken) AS was_idle"""
+    found = await one(session, sql, {"id": campaign_id, "name": str(campaign_id)})
+    return found is not None and found.was_idle
 
 
 async def sleep_until(session: AsyncSession, campaign_id: UUID, until: datetime) -> None:
