@@ -21,7 +21,7 @@ from api.schemas.base import Page
 from api.schemas.calls import CallFilters, CallIn, CallOut, CallPatch, CallStarted, EventOut, EventsOut, HangUpOut
 from dialer.domain.actors import Actor
 from dialer.domain.phones import PhoneRefused, parse_phone
-from dialer.domain.states import LIVE_STATES, CallState
+from dialer.domain.states import LIVE_STATES, CallState, shown_state
 from dialer.store import call_reads, catalog, pages
 from dialer.store.catalog import read
 from dialer.store.dialing import ask_to_cancel
@@ -224,11 +224,6 @@ def call_out(services: Services, row: Mapping[str, Any]) -> CallOut:
             "trace_url": None if workflow_id is None or forgotten else services.workflows.trace_url(workflow_id),
         }
     )
-
-
-def shown_state(state: str) -> str:
-    """The state as clients know it: whether somebody rang or was rung is ``direction``."""
-    return CallState.IN_PROGRESS if state == CallState.INBOUND else state
 
 
 def _phone(field: str, raw: str, region: str | None) -> str:

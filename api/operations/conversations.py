@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from api.operations.services import Services
+from dialer.carriers.twilio import callback_address
 from dialer.carriers.twilio_callbacks import VoiceRequest
 from dialer.carriers.twiml import Opening, answer, hang_up, leave_message, say_goodbye
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
@@ -30,7 +31,8 @@ async def reply(
     """
     if opening["state"] in (CallState.ENDED, CallState.DEFERRED):
         return hang_up()
-    if opening["direction"] == "inbound" and opening["agent_id"] is None:
+    came_in = opening["direction"] == "inbound"
+    if came_in and opening["agent_id"] is None:
         return say_goodbye(NOBODY_HERE, language=None)
     rules = CampaignRules() if opening["settings"] is None else rules_from_json(opening["settings"])
     if request.gathered and rules.opt_out.digit is not None and request.digits == rules.opt_out.digit:
@@ -52,6 +54,7 @@ async def reply(
         variables,
         answered_by=answered_by,
         gathered=request.gathered,
+        recorded_to=_recorded_to(services, call_id) if came_in and rules.record else None,
     )
 
 
@@ -60,6 +63,11 @@ async def message_was_left(services: Services, workspace_id: UUID, call_id: UUID
     async with services.database.transaction(workspace_id) as session:
         await note_message_left(session, call_id)
     return hang_up()
+
+
+def _recorded_to(services: Services, call_id: UUID) -> str | None:
+    public_url = services.settings.public_url
+    return None if public_url is None else callback_address(public_url, "recording", call_id)
 
 
 async def _suppress(services: Services, workspace_id: UUID, call_id: UUID) -> None:

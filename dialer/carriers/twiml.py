@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twilio.twiml.voice_response import Gather, VoiceResponse
+from twilio.twiml.voice_response import Gather, Start, VoiceResponse
 
 from dialer.domain.carrier_events import MACHINE_IS_DONE, AnsweredBy
 from dialer.domain.templates import filled, has, key_of
@@ -33,16 +33,22 @@ def answer(
     *,
     answered_by: AnsweredBy | None,
     gathered: bool = False,
+    recorded_to: str | None = None,
 ) -> str:
     """The document for one request of an answered call.
 
     A machine or fax hears nothing; a person, or nobody knows what, hears the first message, may speak, and
     the call ends. ``gathered``: the message was heard already, since the carrier comes back with what it
-    gathered.
+    gathered. ``recorded_to``: record the call from here on, and tell this address; for calls that came in,
+    since those that we make are recorded by the order for them.
     """
     if gathered or answered_by in _MACHINES:
         return hang_up()
     response = VoiceResponse()
+    if recorded_to is not None:
+        start = Start()
+        start.recording(recording_status_callback=recorded_to, recording_status_callback_event="completed absent")
+        response.append(start)
     language = {"language": opening.language} if _is_language(opening.language) else {}
     # One key is enough: the only one that means anything ends all further calls.
     gather = Gather(input="speech dtmf", timeout=5, speech_timeout="auto", num_digits=1, method="POST", **language)

@@ -67,6 +67,11 @@ class CallState(StrEnum):
     DEFERRED = "deferred"
 
 
+def shown_state(state: str) -> str:
+    """A call's state as everybody outside knows it: whether somebody rang or was rung is its direction."""
+    return CallState.IN_PROGRESS.value if state == CallState.INBOUND else state
+
+
 LIVE_STATES = frozenset(
     {
         CallState.CLAIMED,

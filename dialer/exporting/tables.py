@@ -5,6 +5,7 @@ from typing import Any
 
 from dialer.domain.prospect_matching import DEFAULT_PRIORITY
 from dialer.domain.prospect_rows import OTHER_PHONES
+from dialer.domain.states import shown_state
 from dialer.domain.zones import ZoneSet
 from dialer.exporting.columns import Column, Kind, Row, Table
 
@@ -121,7 +122,7 @@ def _facts_of_person(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _call(stored: Mapping[str, Any]) -> Row:
-    given = {**stored, "from": stored["from_phone"], "to": stored["to_phone"]}
+    given = {**stored, "from": stored["from_phone"], "to": stored["to_phone"], "state": shown_state(stored["state"])}
     return {column.name: given[column.name] for column in _CALL}
 
 

@@ -95,6 +95,18 @@ async def test_a_campaign_that_keeps_redials_calls_again(api: Api, missed: UUID)
     assert (await the_person(api))["state"] == "ready"
 
 
+async def test_a_campaign_that_records_has_their_call_recorded_too(api: Api, missed: UUID):
+    campaign_id = (await the_person(api))["campaign_id"]
+    await api.call("PATCH", f"/campaigns/{campaign_id}", expect=200, json={"record": True})
+    answer = await ring(api)
+    (call,) = await inbound(api)
+    assert f"/carriers/twilio/recording?call_id={call['id']}" in answer.text
+    url = "https://recordings.example/RE1"
+    told = {"RecordingStatus": "completed", "RecordingUrl": url, "RecordingSid": "RE" + "1" * 32, "CallSid": SID}
+    assert (await callback(api, "recording", UUID(call["id"]), told)).status_code == 204
+    assert (await api.get(f"/calls/{call['id']}"))["recording_url"] == url
+
+
 async def test_who_hangs_up_at_once_is_called_again(api: Api, missed: UUID):
     await ring(api)
     await hang_up(api, seconds=2)
