@@ -46,8 +46,12 @@ logger = logging.getLogger(__name__)
 
 #: Without a known time, look again after this long: what else could wake the campaign does so at once.
 LONGEST_IDLE_S = 3600.0
+#: From one claim to the next, at least: a campaign that calls twenty people a second has as many slots freed, and one
+#: claim takes several as cheaply as one.
+CLAIMS_APART_S = 0.05
 #: While one call finds out whether the carrier answers again.
 ASK_AGAIN_S = 0.5
+LOOKS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,9 @@ class DispatchActivities:
         self._wakeups = wakeups
         self._timing = timing
         self._guard = RestoreGuard(database, workflows)
+        # Legs that claim wait for each other's locks. They do so here, where they hold no connection, and so leave
+        # some to the calls that are being dialed.
+        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     @activity.defn
     async def dispatch(self, ref: CampaignRef) -> Leg:
@@ -137,6 +144,7 @@ class DispatchActivities:
             await start_leg(session, campaign_id)
         with self._wakeups.listen(campaign_id) as woken:
             while True:
+                began = asyncio.get_running_loop().time()
                 step = await self._step(workspace_id, campaign_id, seen, pulse)
                 claimed += len(step.calls)
                 if step.finished:
@@ -150,12 +158,17 @@ class DispatchActivities:
                         return idle
                 if left <= 0 or activity.is_worker_shutdown():
                     return Leg(end=LegEnd.MORE, idle_s=0, waiting_for="", idle_until=None, claimed=claimed)
-                await woken.wait(self._pause_s(step, left))
+                pause_s = self._pause_s(step, left)
+                if not (step.reopening or step.retry_s == 0.0):
+                    rest = max(began + CLAIMS_APART_S - asyncio.get_running_loop().time(), 0.0)
+                    await asyncio.sleep(rest)  # who wakes it meanwhile is not waited for below
+                    pause_s = max(pause_s - rest, 0.0)
+                await woken.wait(pause_s)
 
     async def _step(self, workspace_id: UUID, campaign_id: UUID, seen: Watermark, pulse: Pulse) -> Step:
         """Claim what may be claimed now, and start it once the claim is committed."""
         restored = False
-        async with self._database.transaction(workspace_id) as session:
+        async with self._looking, self._database.transaction(workspace_id) as session:
             campaign = await read_campaign(session, campaign_id)
             now = await database_now(session)
             if campaign is None:
@@ -323,12 +336,12 @@ class DispatchActivities:
         return waiting.until is None or (waiting.until - now).total_seconds() > max(left, 0)
 
     def _pause_s(self, step: Step, left: float) -> float:
-        """How long to wait for a wake-up: less than a heartbeat's patience, and not past the leg's end."""
+        """How long to wait for a wake-up, not past the leg's end."""
         if step.calls or step.reopening:
             return 0.0
-        longest = min(left, 2.0)
         if step.retry_s is not None:
-            return min(longest, step.retry_s)
+            return min(left, step.retry_s)
+        longest = min(left, 2.0)
         until = step.waiting.until if step.waiting is not None else None
         return longest if until is None else max(min(longest, (until - step.now).total_seconds()), 0.02)
 

@@ -18,6 +18,11 @@ from dialer.domain.shares import Allotment, Contender, allot
 SOONEST_LOOK_S = 0.05
 LATEST_LOOK_S = 2.0
 LATEST_LOOK_AT_OWN_PACE_S = 1.0
+#: Where more campaigns than this wait for one limit, each looks less often, so that all together look no more often;
+#: whose turn it is, is told. But no later than this, and later than a second is soon enough anyway: a second's worth
+#: of calls waits for its turn.
+CROWD = 20
+LATEST_LOOK_IN_A_CROWD_S = 8.0
 
 
 class Blocked(StrEnum):
@@ -234,4 +239,6 @@ def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float)
         min(capacity.accounts[n.account_id].rate.per_second, n.rate.per_second if n.rate is not None else math.inf)
         for n in capacity.numbers
     ]
-    return max(SOONEST_LOOK_S, min((behind + 0.5) / min(rates), LATEST_LOOK_S))
+    crowd = max(1.0, len({one.campaign_id for one in capacity.contenders}) / CROWD)
+    latest = min(LATEST_LOOK_S * crowd, LATEST_LOOK_IN_A_CROWD_S)
+    return max(SOONEST_LOOK_S, min((behind + 0.5) / min(rates) * crowd, latest))

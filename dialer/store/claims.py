@@ -6,7 +6,7 @@ first, so that a full campaign costs no lock.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -98,7 +98,7 @@ async def claim(
     complete = len(calls) == len(found.numbers)
     begun = Counter(number.account_id for number in found.numbers[: len(calls)])
     # Who could not claim everybody chosen waits for others to let go of them, and nobody for it.
-    await _save(session, campaign, capacity, begun, found.wants if complete else {}, scarce=found.scarce)
+    await _save(session, campaign, capacity, begun, found if complete else replace(found, wants={}))
     await tell(session, found.others)
     return Claim(calls=tuple(calls))
 
@@ -113,7 +113,7 @@ async def _leave(session: AsyncSession, campaign: Row[Any], standing: Standing, 
 
 async def _say(session: AsyncSession, campaign: Row[Any], capacity: Capacity, looked: Room) -> Claim:
     """The campaign is left no room: say what it wants."""
-    await _save(session, campaign, capacity, {}, looked.wants, scarce=looked.scarce)
+    await _save(session, campaign, capacity, {}, looked)
     await tell(session, looked.others)
     return Claim(blocked=looked.blocked, retry_s=looked.retry_s)
 
@@ -123,16 +123,21 @@ async def _save(
     campaign: Row[Any],
     capacity: Capacity,
     begun: Mapping[UUID, int],
-    wants: Mapping[UUID, int],
-    *,
-    scarce: bool,
+    found: Room,
 ) -> None:
     """Count the calls that begin at every limit, by account; and what the campaign wants there besides."""
     workspace = campaign.workspace_id
     counts = {account: count + begun.get(account, 0) / capacity.weight for account, count in capacity.counts.items()}
     counts[workspace] = capacity.count + sum(begun.values()) / capacity.weight
-    in_workspace = sum(wants.values()) if scarce else 0
-    await save_standing(session, campaign, capacity.weight, counts=counts, wants={**wants, workspace: in_workspace})
+    in_workspace = sum(found.wants.values()) if found.scarce else 0
+    await save_standing(
+        session,
+        campaign,
+        capacity.weight,
+        counts=counts,
+        wants={**found.wants, workspace: in_workspace},
+        looks_again_s=found.retry_s,
+    )
 
 
 async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], limit: int) -> list[Row[Any]]:

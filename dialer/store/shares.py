@@ -16,7 +16,7 @@ from dialer.domain.shares import Contender, starting_count
 from dialer.store.database import rows
 from dialer.store.waking import CHANNEL
 
-#: So long a campaign is waited for that has said what it wants: longer than its leg sleeps between two looks.
+#: So long a campaign is waited for that has said what it wants, or twice as long as its leg sleeps between two looks.
 WANTED_S = 4.0
 #: Whose rows nobody has touched for so long begins anew, where the others are.
 KEPT = "10 minutes"
@@ -78,12 +78,16 @@ async def save_standing(
     *,
     counts: Mapping[UUID, float],
     wants: Mapping[UUID, int],
+    looks_again_s: float | None,
 ) -> None:
-    """Store the campaign's (id, workspace_id) counts by limit, and what it wants there besides; unchanged rows stay."""
-    sql = f"""
+    """Store the campaign's (id, workspace_id) counts by limit, and what it wants there besides; unchanged rows stay.
+
+    ``looks_again_s``: when it says so again, if nobody wakes it before.
+    """
+    sql = """
         INSERT INTO shares (workspace_id, limit_id, campaign_id, weight, served, wants, wants_until)
         SELECT :workspace, v.limit_id, :campaign, :weight, v.served, v.wants,
-            dialer_now() + make_interval(secs => {WANTED_S})
+            dialer_now() + make_interval(secs => :wanted)
         FROM unnest(CAST(:limits AS uuid[]), CAST(:served AS float8[]), CAST(:wants AS bigint[]))
             AS v(limit_id, served, wants) ORDER BY v.limit_id
         ON CONFLICT (workspace_id, limit_id, campaign_id) DO UPDATE SET weight = EXCLUDED.weight,
@@ -98,6 +102,7 @@ async def save_standing(
             "workspace": campaign.workspace_id,
             "campaign": campaign.id,
             "weight": weight,
+            "wanted": max(WANTED_S, 2 * (looks_again_s or 0.0)),
             "limits": limits,
             "served": [counts[limit] for limit in limits],
             "wants": [wants.get(limit, 0) for limit in limits],

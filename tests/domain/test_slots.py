@@ -299,3 +299,17 @@ def test_whoever_claims_nobody_is_told_why_and_when_to_look_again(limits: Capaci
         assert found.retry_s is not None
         assert 0 < found.retry_s <= 2
     assert all(wants >= 0 for wants in found.wants.values())
+
+
+def test_in_a_crowd_everybody_looks_less_often_and_all_together_no_more() -> None:
+    full = account(rate=Rate(per_second=2.0, waiting=2))
+
+    def looks_a_second(campaigns: int) -> float:
+        others = [replace(contender(1), campaign_id=UUID(int=1000 + n)) for n in range(campaigns - 1)]
+        last = room(capacity([number()], full, contenders=others, counts={A: 1.0}), TURN_S, 9)
+        assert last.retry_s is not None
+        return campaigns / last.retry_s
+
+    assert looks_a_second(21) == 10.5
+    assert looks_a_second(61) < looks_a_second(41) < looks_a_second(21)
+    assert looks_a_second(201) < 2.5 * looks_a_second(21), "no later than eight seconds, whatever the crowd"
