@@ -1,6 +1,6 @@
 """How many people wait, and for what: counted in the index that claims use, as far as a cap, the rest from tallies.
 
-Whoever asks for the status asks often, so nothing here reads more than a few thousand rows of a campaign of any size.
+Whoever asks for the status asks often, so nothing here reads more than a few hundred rows of a campaign of any size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from dialer.domain.zones import ZoneSet
 from dialer.store.database import one, rows
 from dialer.store.waiting import DueLane, Waiting, due_lanes, open_lanes
 
-CAP = 1_000
+CAP = 200
 """Rows that are looked at for one count; one of the counts can be larger and still be exact."""
 
 _READY = """prospects p WHERE p.campaign_id = :id AND p.zone_set = l.zone_set AND p.priority = l.priority

@@ -18,7 +18,7 @@ from tests.fixtures_postgres import TestPostgres
 from tests.store.statements import heard, nodes, objections
 
 PEOPLE = 20_000
-#: Status counts up to a thousand of each kind, and a claim looks at a few hundred in each lane; 20,000 is far more.
+#: Status counts up to two hundred of each kind, and a claim looks at a few hundred in each lane; 20,000 is far more.
 MOST = 4_000
 #: Read, and in order, without a look at anybody who is not shown, but for the hundred of a page and one more.
 PAGES = (
