@@ -101,12 +101,15 @@ async def _locked(session: AsyncSession, call_id: UUID, outcome: Outcome, create
 
     Raises LookupError, NotAnswered.
     """
-    sql = """SELECT workspace_id, campaign_id,
+    sql = """SELECT workspace_id, campaign_id, direction,
                  CASE WHEN direction = 'inbound' THEN from_phone ELSE to_phone END AS phone
              FROM calls WHERE id = :id"""
     known = await one(session, sql, {"id": call_id})
     if known is None:
         raise LookupError(f"there is no call {call_id}")
+    if known.direction == "inbound":
+        # Its person may be due, so that their row is locked too: after the call's, as at its end.
+        await one(session, "SELECT 1 FROM calls WHERE id = :id FOR NO KEY UPDATE", {"id": call_id})
     if known.campaign_id is not None:
         await share_campaign(session, known.campaign_id)
     if OUTCOME_RULES[outcome].suppresses and known.phone is not None:

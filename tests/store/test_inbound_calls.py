@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import Row
 
 from dialer.domain.carrier_events import CarrierEvent, CarrierStatus
+from dialer.domain.dispositions import Outcome
 from dialer.store import sweeps
 from dialer.store.callbacks import apply_event, dedupe_key
 from dialer.store.database import Database
 from dialer.store.gates import GateClosed, GatePassed
 from dialer.store.inbound_calls import Ringing, ring
 from dialer.store.locks import share_phone
+from dialer.store.outcomes import note_outcome
 from tests.store.lines import (
     TIMING,
     call_row,
@@ -145,6 +147,26 @@ async def test_whoever_rang_back_and_talked_while_claimed_is_not_called_again(da
     row = await prospect_row(world, claimed.prospect_id)
     assert (row.state, row.next_due_at, row.rang_back_at) == ("reached", None, None)
     assert (await claim_due(world)).calls == ()
+
+
+async def test_a_key_that_is_pressed_as_the_call_ends_suppresses(database: Database) -> None:
+    """Both want the call and its person, who is due: they must want them in one order."""
+    world = await make_line(database, people=1)
+    first, person = await dialed(world)
+    await finish(world, first, CarrierStatus.BUSY)
+
+    async def press(call_id: UUID) -> None:
+        async with world.database.transaction(world.workspace_id) as session:
+            await note_outcome(session, call_id, Outcome.DNC_REQUESTED, TIMING)
+
+    for _ in range(8):
+        await world.run("DELETE FROM suppressions")
+        sql = "UPDATE prospects SET state = 'ready', next_due_at = dialer_now() WHERE id = :id"
+        await world.run(sql, id=person)
+        call_id = await visit(world)
+        await asyncio.gather(press(call_id), hang_up(world, call_id))
+        assert (await prospect_row(world, person)).state in ("suppressed", "reached")
+        assert len(await world.read("SELECT 1 FROM suppressions WHERE phone = :phone", phone=PHONE)) == 1
 
 
 async def test_one_carrier_call_is_one_row_however_often_it_is_told(database: Database) -> None:
