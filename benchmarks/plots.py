@@ -223,9 +223,9 @@ def table(reports: Mapping[str, Any]) -> str:
             kept = report["machine"]
             lines += [
                 "",
-                f"`{report['command']}`, {report['runs']} runs on {report['date']}: {kept['cores']} cores of an "
+                f"`{report['command']}`, {report['runs']} {'run' if report['runs'] == 1 else 'runs'} on {report['date']}: {kept['cores']} cores of an "
                 f"{kept['processor']}, {kept['memory_gib']} GiB, {kept['kernel']}, Python {kept['python']}, "
-                f"{kept['temporal_server'].removeprefix('temporal version ')}; load average before a run "
+                f"Temporal {kept['temporal_server'].removeprefix('temporal version ')}; load average before a run "
                 f"{report['figures'].get('load_before', {}).get('median', 'unknown')}.",
             ]
     return "\n".join(lines)
@@ -233,8 +233,8 @@ def table(reports: Mapping[str, Any]) -> str:
 
 def with_table(page: str, made: str) -> str:
     """The page with this table between its marks."""
-    marks = re.compile(r"(<!-- figures -->\n).*?(\n<!-- /figures -->)", re.DOTALL)
-    return marks.sub(lambda found: f"{found[1]}\n{made}\n{found[2]}", page)
+    marks = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}\n{made}\n\n{found[2]}", page)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -113,7 +113,7 @@ def _own(process: psutil.Process) -> float:
     return 0.0  # its time is its parent's now
 
 
-def ask(stack: Stack, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+def ask(stack: Stack, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
     """Rows of all workspaces."""
     with psycopg.connect(stack.described["database_url"], autocommit=True, row_factory=namedtuple_row) as connection:
         connection.execute("SELECT set_config('dialer.workspace', '*', false)")
