@@ -10,7 +10,7 @@ from tests.e2e.test_verify import broken, verify
 from tests.fixtures_stack import Stack
 
 PAGE = Path(__file__).parents[2] / "docs" / "inbound.md"
-SHOWN = re.compile(r"^```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SHOWN = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 pytestmark = pytest.mark.timeout(240)
 
