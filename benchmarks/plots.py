@@ -220,15 +220,19 @@ def table(reports: Mapping[str, Any]) -> str:
         lines.append(f"| {row.name} | {sign} | {shown} | {runs} |")
     for name, report in reports.items():
         if name in {row.benchmark for row in ROWS}:
-            kept = report["machine"]
-            lines += [
-                "",
-                f"`{report['command']}`, {report['runs']} {'run' if report['runs'] == 1 else 'runs'} on {report['date']}: {kept['cores']} cores of an "
-                f"{kept['processor']}, {kept['memory_gib']} GiB, {kept['kernel']}, Python {kept['python']}, "
-                f"Temporal {kept['temporal_server'].removeprefix('temporal version ')}; load average before a run "
-                f"{report['figures'].get('load_before', {}).get('median', 'unknown')}.",
-            ]
+            lines += ["", _measured(report)]
     return "\n".join(lines)
+
+
+def _measured(report: Mapping[str, Any]) -> str:
+    """How, when and on what."""
+    kept, load = report["machine"], report["figures"].get("load_before", {}).get("median", "unknown")
+    runs = "one run" if report["runs"] == 1 else f"{report['runs']} runs"
+    return (
+        f"`{report['command']}`, {runs} on {report['date']}: {kept['cores']} cores of an {kept['processor']}, "
+        f"{kept['memory_gib']} GiB, {kept['kernel']}, Python {kept['python']}, Temporal "
+        f"{kept['temporal_server'].removeprefix('temporal version ')}; load average before a run {load}."
+    )
 
 
 def with_table(page: str, made: str) -> str:
