@@ -1,7 +1,7 @@
 """Wake-ups from PostgreSQL: one listening connection per process, shared by all legs that run in it.
 
-NOTIFY only saves time: a leg also looks on its own every two seconds (eight among very many that wait for one limit), so
-a lost connection costs freshness.
+NOTIFY only saves time: a leg also looks on its own every two seconds (eight among very many that wait for one limit),
+so a lost connection costs freshness.
 """
 
 import asyncio
