@@ -107,7 +107,8 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Phone = Annotated[str, AfterValidator(_e164), Field(max_length=60, description="E.164", examples=["+12025550123"])]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Whole = Annotated[int, Field(ge=1, le=1_000_000)]
-Rate = Annotated[float, Field(gt=0, le=10_000)]
+#: Calls per second. Slower is no pace, and would reckon with moments beyond all calendars.
+Rate = Annotated[float, Field(ge=0.001, le=10_000)]
 
 
 class Owned(View):

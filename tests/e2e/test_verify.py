@@ -38,7 +38,7 @@ def broken(verdict: dict[str, Any]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def campaign(stack: Stack) -> Campaign:
-    """A campaign with redials, a pause in its middle and an opt-out, seen to its end."""
+    """A campaign with redials, a pause in its middle and an opt-out, seen to its end; and somebody rings back."""
     redial = {"max_attempts": 3, "delays": {"busy": ["PT1S", "PT2S"], "no_answer": ["PT1S"], "failed": []}}
     campaign = Campaign.make(stack, pace={"max_concurrent": 6, "calls_per_second": 20}, redial=redial)
     phones = fresh_phones(30)
@@ -52,7 +52,17 @@ def campaign(stack: Stack) -> Campaign:
     ok(stack.api.post("/suppressions", json={"phone": phones[-1]}))
     ok(campaign.post("resume"))
     campaign.until_status("completed")
+    _ring_back(stack, campaign, phones[0])
     return campaign
+
+
+def _ring_back(stack: Stack, campaign: Campaign, phone: str) -> None:
+    hook = f"{stack.described['api_url']}/api/v1/carriers/twilio/inbound"
+    (ours,) = campaign.body["caller_numbers"]
+    body = {"from": phone, "to": ours, "talk_s": 600, "voice_url": hook, "status_callback": f"{hook}/status"}
+    ok(stack.simulator.post("/_sim/inbound", json=body))
+    ended = {"campaign_id": campaign.id, "direction": "inbound", "state": "ended"}
+    until(lambda: ok(stack.api.get("/calls", params=ended))["items"], what="the end of the call that came in")
 
 
 def change(stack: Stack, sql: str, *values: object) -> None:

@@ -219,10 +219,11 @@ async def test_a_batch_waits_for_its_time_and_a_readable_reschedule_moves_it(
 
 
 async def test_cancelling_the_workflow_cancels_the_import_and_stops_the_campaign(
-    database: Database, skipping: WorkflowEnvironment
+    database: Database, dev_server: WorkflowEnvironment
 ) -> None:
+    """Where time is real: the skipping server never gets over a cancel that meets the end of an activity."""
     rows = b"".join(b"+1202555%04d\n" % n for n in range(100, 200))
-    async with yard(database, skipping, content=b"phone\n" + rows) as here:
+    async with yard(database, dev_server, content=b"phone\n" + rows) as here:
         handle = await here.start()
         await here.until_step("import")
         await handle.cancel()
@@ -232,7 +233,7 @@ async def test_cancelling_the_workflow_cancels_the_import_and_stops_the_campaign
         assert await here.status() == "cancelled"
         (row,) = await here.world.read("SELECT c.status, i.status AS i FROM campaigns c, imports i")
         assert row.status == "stopped"
-        child = skipping.client.get_workflow_handle(f"import-{here.import_id}")
+        child = dev_server.client.get_workflow_handle(f"import-{here.import_id}")
 
         async def runs() -> bool:
             return (await child.describe()).status is WorkflowExecutionStatus.RUNNING
