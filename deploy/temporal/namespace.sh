@@ -8,7 +8,13 @@ if temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/
 else
     temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"
 fi
-have=$(temporal operator search-attribute list --namespace "$TEMPORAL_NAMESPACE")
+# A new namespace is known to all of the server's parts after some seconds.
+tries=60
+until have=$(temporal operator search-attribute list --namespace "$TEMPORAL_NAMESPACE"); do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || exit 1
+    sleep 1
+done
 for pair in WorkspaceId=Keyword CampaignId=Keyword ProspectId=Keyword Disposition=Keyword AttemptNumber=Int; do
     if ! printf '%s\n' "$have" | grep -qw "${pair%=*}"; then
         temporal operator search-attribute create --namespace "$TEMPORAL_NAMESPACE" --name "${pair%=*}" --type "${pair#*=}"
