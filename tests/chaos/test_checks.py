@@ -97,6 +97,15 @@ def test_a_call_after_a_pause_that_was_answered_is_convicted() -> None:
     assert judged([created("a", 11)], notes=journal(other)) == []
 
 
+def test_a_pause_is_no_evidence_while_a_resume_is_under_way() -> None:
+    asked, answered = (9.0, "resume asked", {"campaign": MAIN}), (10.5, "resume answered", {"campaign": MAIN})
+    assert judged([created("a", 11)], notes=journal(asked, PAUSED, answered)) == []
+    later = (12.0, "pause answered", {"campaign": MAIN, "status": 200})
+    assert judged([created("a", 13)], notes=journal(asked, PAUSED, answered, later)) == ["after pause"]
+    stopped = (10.0, "stop answered", {"campaign": MAIN, "status": 200})
+    assert judged([created("a", 11)], notes=journal(asked, stopped, answered)) == ["after pause"]
+
+
 def test_a_call_after_an_opt_out_that_was_answered_is_convicted() -> None:
     assert judged([created("a", 11)], notes=journal(OPTED_OUT)) == ["after opting out"]
     assert judged([created("a", 9)], notes=journal(OPTED_OUT)) == []
