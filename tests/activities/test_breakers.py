@@ -25,8 +25,17 @@ from tests.store.lines import claim_due, make_line
 from tests.store.worlds import World
 
 PACE = {"pace": {"max_concurrent": 4, "calls_per_second": 1000}}
-#: Back-offs of a few tenths of a second, and people who are due again at once.
-BRIEF = Timing(backoff_first_s=0.1, backoff_most_s=0.4, defer_s=0.01, grace_s=0, undecided_s=0, gate_age_s=60)
+#: Back-offs of a few tenths of a second, people who are due again at once, and turns that no slow machine misses: each
+#: missed one would be followed by another, for as long as the gate is young.
+BRIEF = Timing(
+    backoff_first_s=0.1,
+    backoff_most_s=0.4,
+    defer_s=0.01,
+    grace_s=0,
+    undecided_s=0,
+    gate_age_s=60,
+    turn_slack_s=30,
+)
 LONG = replace(BRIEF, backoff_first_s=60.0, backoff_most_s=60.0)
 PATIENCE_S = 60.0
 
@@ -62,6 +71,12 @@ async def round_of_calls(at: Scene, timing: Timing) -> Claim:
     return found
 
 
+async def everybody_hangs_up(at: Scene) -> None:
+    """Nobody reports on calls here: those that a slow machine has found at the carrier would keep all slots."""
+    await at.line.run("""UPDATE calls SET state = 'ended', disposition = 'human'
+                         WHERE state IN ('accepted', 'ringing', 'in_progress')""")
+
+
 async def backoff(at: Scene) -> Any:
     found = await at.line.read("SELECT *, open_until > dialer_now() AS is_open FROM backoffs")
     return found[0] if found else None
@@ -76,11 +91,12 @@ async def test_after_a_storm_everybody_is_called_or_ready_and_nobody_did_anythin
         async with unreachable(at) if storm == "unreachable" else faulty(at, storm):
             while (await backoff(at)) is None or (await backoff(at)).trips < 3:
                 await round_of_calls(at, BRIEF)
+                await everybody_hangs_up(at)
         sent = "SELECT count(*) AS n FROM calls WHERE deferred_reason IS DISTINCT FROM 'gate_too_old'"
         made = (await at.line.read(sent))[0].n
         while len({call["to"] for call in await at.ledger()}) < 8:
             await round_of_calls(at, BRIEF)
-            await at.line.run("UPDATE calls SET state = 'ended', disposition = 'human' WHERE state = 'accepted'")
+            await everybody_hangs_up(at)
         people = await at.line.read("SELECT state, next_due_at FROM prospects")
         campaign = await at.campaign()
         assert await backoff(at) is None
