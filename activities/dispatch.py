@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -124,9 +125,9 @@ class DispatchActivities:
         self._wakeups = wakeups
         self._timing = timing
         self._guard = RestoreGuard(database, workflows)
-        # Legs that claim wait for each other's locks. They do so here, where they hold no connection, and so leave
-        # some to the calls that are being dialed.
-        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
+        # Legs that claim wait for each other's locks, which are a workspace's. They do so here, where they hold no
+        # connection, and so leave some to the calls that are being dialed, and to other workspaces.
+        self._looking: defaultdict[UUID, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     @activity.defn
     async def dispatch(self, ref: CampaignRef) -> Leg:
@@ -168,7 +169,7 @@ class DispatchActivities:
     async def _step(self, workspace_id: UUID, campaign_id: UUID, seen: Watermark, pulse: Pulse) -> Step:
         """Claim what may be claimed now, and start it once the claim is committed."""
         restored = False
-        async with self._looking, self._database.transaction(workspace_id) as session:
+        async with self._looking[workspace_id], self._database.transaction(workspace_id) as session:
             campaign = await read_campaign(session, campaign_id)
             now = await database_now(session)
             if campaign is None:

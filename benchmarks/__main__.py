@@ -1,6 +1,6 @@
 """``make bench``: run the benchmarks some times over, and keep medians and spread in ``benchmarks/results``.
 
-    make bench                                   five runs of everything, about forty minutes
+    make bench                                   five runs of everything, about an hour
     make bench ARGS="--runs 1 --only dispatch"   one of these, once
 
 Everything runs on this machine and talks to nobody else. Afterwards the plots and the table of docs/performance.md are

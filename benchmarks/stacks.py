@@ -4,8 +4,6 @@ carrier's list."""
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,9 +18,8 @@ import psutil
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from dialer.stack.placement import remove_data
 from tests.e2e.campaigns import Campaign, ok
-from tests.fixtures_stack import FOREIGN, Stack, described_by
+from tests.fixtures_stack import Stack, running_stack
 
 #: All parts whose processor time is told apart.
 PARTS = ("temporal", "postgres", "worker", "api", "simulator", "bulk")
@@ -43,23 +40,10 @@ def phones(how_many: int) -> list[str]:
 @contextmanager
 def running(*, workers: int = 1, **environment: str) -> Generator[Stack]:
     """``dialer up`` in a folder of its own, with the timings of production; gone at the end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     with tempfile.TemporaryDirectory(prefix="dialer-bench-", ignore_cleanup_errors=True) as folder:
-        home, output = Path(folder) / "home", Path(folder) / "up.txt"
         Path(folder).chmod(0o711)  # who runs PostgreSQL must pass
-        with output.open("wb") as log:
-            command = [sys.executable, "-m", "dialer.cli", "up", "--home", str(home), "--workers", str(workers)]
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=kept | environment
-            )
-        try:
-            stack = Stack(home, described_by(home, process, output))
+        with running_stack(Path(folder) / "home", workers=workers, environment=environment) as stack:
             yield stack
-            stack.close()
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(90)
-            remove_data(home)
 
 
 def unlimited(stack: Stack) -> None:

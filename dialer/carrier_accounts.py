@@ -48,6 +48,7 @@ class CarrierAccounts:
         return TwilioCredentials.of_auth_token(account_sid, secret)
 
     async def close(self) -> None:
-        """Let go of every connection."""
-        for _, carrier in self._carriers.values():
+        """Let go of every connection, also of those that are made meanwhile."""
+        while self._carriers:
+            _, (_, carrier) = self._carriers.popitem()
             await carrier.close()

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,18 @@ class Stack:
         self.simulator.close()
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """``dialer up --workers 2`` in a folder of its own, with quick timings."""
-    home = tmp_path_factory.mktemp("stack") / "home"
+@contextmanager
+def running_stack(home: Path, *, workers: int, environment: Mapping[str, str]) -> Generator[Stack]:
+    """``dialer up`` in a folder whose parent exists, with this environment and no other settings; gone at the end."""
     output = home.parent / "up.txt"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dialer.cli", "up", "--home", str(home), "--workers", "2"],
+            [sys.executable, "-m", "dialer.cli", "up", "--home", str(home), "--workers", str(workers)],
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=kept | QUICK,
+            env={**kept, **environment},
         )
     try:
         running = Stack(home, described_by(home, process, output))
@@ -69,8 +69,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.close()
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(90)
         remove_data(home)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """``dialer up --workers 2`` in a folder of its own, with quick timings."""
+    with running_stack(tmp_path_factory.mktemp("stack") / "home", workers=2, environment=QUICK) as running:
+        yield running
 
 
 def described_by(home: Path, process: "subprocess.Popen[bytes]", output: Path) -> Mapping[str, Any]:

@@ -76,8 +76,9 @@ class Site:
     sweeping: list[Door] = field(default_factory=list[Door])
     begun: datetime = field(init=False)
     swept_at: datetime = field(init=False)
-    _worker: Process | None = None
-    _api: Process | None = None
+    #: Every life of every process, the last of each name in ``_living``.
+    _lives: list[Process] = field(default_factory=list[Process])
+    _living: dict[str, Process] = field(default_factory=dict[str, Process])
 
     def __post_init__(self) -> None:
         self.begun = self.swept_at = self.its.clock.now()
@@ -86,20 +87,24 @@ class Site:
 
     @property
     def worker(self) -> Process:
-        if self._worker is None or self._worker.life.over:
-            self._worker = Process("worker", self.its, self.doors, hidden=self.hidden)
-        return self._worker
+        return self._alive("worker")
 
     @property
     def api(self) -> Process:
-        if self._api is None or self._api.life.over:
-            self._api = Process("api", self.its, self.doors, hidden=self.hidden)
-        return self._api
+        return self._alive("api")
+
+    def _alive(self, name: str) -> Process:
+        """The process of this name, born again if it was killed."""
+        process = self._living.get(name)
+        if process is None or process.life.over:
+            process = self._living[name] = Process(name, self.its, self.doors, hidden=self.hidden)
+            self._lives.append(process)
+        return process
 
     async def close(self) -> None:
-        for process in (self._worker, self._api):
-            if process is not None:
-                await process.close()
+        """Also what was killed: it may have died where nobody noticed."""
+        for process in self._lives:
+            await process.close()
 
     async def attempt(self, activity: Callable[[Process], Callable[..., Awaitable[Any]]], argument: object) -> Any:
         """One try of an activity, in a worker that lives. Raises Killed or ActivityFailed."""
