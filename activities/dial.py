@@ -41,7 +41,7 @@ from dialer.store.database import Database, is_transient
 from dialer.store.dialing import Saved, ask_to_cancel, campaign_of, mark_hang_up_sent, save_accepted, save_unknown
 from dialer.store.endings import Ending, end_call, read_result
 from dialer.store.gates import GateClosed, GatePassed, defer, pass_gate
-from dialer.store.turns import Turn, take_turn
+from dialer.store.turns import Turn, another_turn
 from dialer.store.waking import wake
 
 logger = logging.getLogger(__name__)
@@ -108,9 +108,6 @@ class DialActivities:
         again.
         """
         workspace_id, call_id = call.ids
-        turn = await self._take_turn(workspace_id, call_id)
-        if turn is None:
-            return await self._over(workspace_id, call_id)
         # The gate comes before the turn's moment, so that its transaction does not delay the request.
         began = steady_seconds()
         async with self._database.transaction(workspace_id) as session:
@@ -119,7 +116,7 @@ class DialActivities:
             if gate.touched:
                 await self._wake_of(workspace_id, call_id)
             return await self._over(workspace_id, call_id)
-        return await self._dial(call_id, gate, began, turn)
+        return await self._dial(call_id, gate, began)
 
     @activity.defn
     async def reconcile_call(self, call: CallRef) -> CallEnded:
@@ -134,21 +131,11 @@ class DialActivities:
         await self._wake_of(workspace_id, call_id)
         return ended
 
-    async def _take_turn(self, workspace_id: UUID, call_id: UUID) -> Turn | None:
-        timing = self._timing
-        async with self._database.transaction(workspace_id) as session:
-            lead_s = timing.turn_lead_s
-            turn = await take_turn(session, call_id, within_s=timing.turn_s + lead_s, lead_s=lead_s)
-            deferred = turn is None and await defer(session, call_id, "pace", timing)
-        if deferred:
-            await self._wake_of(workspace_id, call_id)
-        return turn
-
     async def _another_turn(self, workspace_id: UUID, call_id: UUID, within_s: float) -> Turn:
         """For a call that has missed its turn and may still be dialed. Raises GateTooOld when there is none in time."""
         try:
             async with self._database.transaction(workspace_id) as session:
-                turn = await take_turn(session, call_id, within_s=within_s, state=CallState.DIALING)
+                turn = await another_turn(session, call_id, within_s=within_s)
         except DATABASE_FAILED as error:
             logger.warning("call %s gets no other turn: the database failed (%s)", call_id, type(error).__name__)
             turn = None
@@ -156,20 +143,17 @@ class DialActivities:
             raise GateTooOld
         return turn
 
-    async def _dial(self, call_id: UUID, gate: GatePassed, gate_began: float, turn: Turn) -> PlacedCall:
+    async def _dial(self, call_id: UUID, gate: GatePassed, gate_began: float) -> PlacedCall:
         if self._public_url is None:
             # No callback could reach us. A launch is refused then; this is for what was launched before.
             return await self._cannot_dial(call_id, gate, "no_public_url")
         try:
-            carrier = await self._carriers.of(gate.workspace_id, gate.carrier_account_id)
-        except (LookupError, SealBroken):
+            carrier = await self._carriers.at(gate.account)
+        except SealBroken:
             return await self._cannot_dial(call_id, gate, "no_carrier")
-        except DATABASE_FAILED as error:
-            logger.warning("call %s finds no carrier: the database failed (%s)", call_id, type(error).__name__)
-            return await self._give_back(call_id, gate, "database_failed")
         order = self._order(call_id, gate, self._public_url)
         try:
-            placed = await self._place(carrier, order, gate, gate_began, turn)
+            placed = await self._place(carrier, order, gate, gate_began)
         except GateTooOld:
             count_request("not_sent")
             return await self._give_back(call_id, gate, "gate_too_old")
@@ -201,14 +185,12 @@ class DialActivities:
             record=gate.rules.record,
         )
 
-    async def _place(
-        self, carrier: Carrier, order: DialOrder, gate: GatePassed, gate_began: float, turn: Turn
-    ) -> Placed:
+    async def _place(self, carrier: Carrier, order: DialOrder, gate: GatePassed, gate_began: float) -> Placed:
         """One request, at its turn's moment. A turn that is missed, on a busy machine, costs another turn and no call.
 
         Raises GateTooOld when nothing was sent, and what ``Carrier.place`` raises.
         """
-        timing = self._timing
+        timing, turn = self._timing, gate.turn
         while True:
             at = turn.at
 
@@ -228,7 +210,7 @@ class DialActivities:
 
     async def _failed(self, gate: GatePassed, trouble: Trouble, retry_after_s: float | None = None) -> None:
         """Before the call is given back, so that its prospect is not claimed again for nothing in between."""
-        account_id, timing = gate.carrier_account_id, self._timing
+        account_id, timing = gate.account.id, self._timing
         until = await self._save(
             gate.workspace_id,
             lambda session: note_failure(session, gate.workspace_id, account_id, trouble, timing, retry_after_s),
@@ -243,8 +225,8 @@ class DialActivities:
         """
         try:
             async with self._database.transaction(gate.workspace_id) as session:
-                closed = await note_answer(session, gate.carrier_account_id)
-                waiting = await campaigns_of_account(session, gate.carrier_account_id) if closed else ()
+                closed = await note_answer(session, gate.account.id)
+                waiting = await campaigns_of_account(session, gate.account.id) if closed else ()
             idle: list[UUID] = []
             for campaign_id in waiting:
                 async with self._database.transaction(gate.workspace_id) as session:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from dialer.carriers.base import Carrier
 from dialer.domain.call_results import CallEnded
+from dialer.store.sealed_accounts import SealedAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,4 +63,8 @@ class Carriers(Protocol):
 
     async def of(self, workspace_id: UUID, carrier_account_id: UUID) -> Carrier:
         """Raises LookupError for an unknown account, and dialer.sealing.SealBroken for a secret of another key."""
+        ...
+
+    async def at(self, account: SealedAccount) -> Carrier:
+        """The same for an account that was just read. Raises dialer.sealing.SealBroken."""
         ...

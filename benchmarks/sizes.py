@@ -220,7 +220,7 @@ def _inside(services: Services, place: Place) -> dict[str, Look]:
                 rules = rules_from_json(campaign.settings)
                 now = await database_now(session)
                 lanes = open_lanes(await due_lanes(session, campaign_id), rules, now, timing)
-                found = await claim(session, campaign, rules, lanes, timing)
+                found = await claim(session, campaign, rules, lanes, now, timing)
                 if len(found.calls) < CLAIMED:
                     raise SystemExit(f"only {len(found.calls)} were claimed: {found.blocked}")
                 raise _Back

@@ -7,7 +7,8 @@ from dialer.carriers.http import HttpLimits
 from dialer.carriers.twilio import TwilioCarrier, TwilioCredentials
 from dialer.sealing import Seal
 from dialer.settings import Settings
-from dialer.store.database import Database, one
+from dialer.store.database import Database
+from dialer.store.sealed_accounts import SealedAccount, read_sealed_account
 
 
 class CarrierAccounts:
@@ -17,25 +18,27 @@ class CarrierAccounts:
         self._database = database
         self._seal = seal
         self._settings = settings
-        self._carriers: dict[UUID, tuple[tuple[str, bytes, str | None], Carrier]] = {}
+        self._carriers: dict[UUID, tuple[SealedAccount, Carrier]] = {}
 
     async def of(self, workspace_id: UUID, carrier_account_id: UUID) -> Carrier:
         """Raises LookupError for an unknown account, and SealBroken for a secret sealed with another key."""
         async with self._database.transaction(workspace_id) as session:
-            sql = "SELECT account_sid, secret, base_url FROM carrier_accounts WHERE id = :id"
-            row = await one(session, sql, {"id": carrier_account_id})
-        if row is None:
+            account = await read_sealed_account(session, carrier_account_id)
+        if account is None:
             raise LookupError(f"there is no carrier account {carrier_account_id}")
-        wanted = (row.account_sid, bytes(row.secret), row.base_url)
-        known = self._carriers.get(carrier_account_id)
-        if known is not None and known[0] == wanted:
+        return await self.at(account)
+
+    async def at(self, account: SealedAccount) -> Carrier:
+        """The same, for an account that was just read. Raises SealBroken."""
+        known = self._carriers.get(account.id)
+        if known is not None and known[0] == account:
             return known[1]
         carrier = TwilioCarrier(
-            self._credentials(row.account_sid, self._seal.open(bytes(row.secret))),
-            base_url=row.base_url,
+            self._credentials(account.account_sid, self._seal.open(account.secret)),
+            base_url=account.base_url,
             limits=HttpLimits(total_s=self._settings.timing.http_timeout_s),
         )
-        self._carriers[carrier_account_id] = (wanted, carrier)
+        self._carriers[account.id] = (account, carrier)
         if known is not None:
             await known[1].close()
         return carrier

@@ -111,10 +111,14 @@ class Capacity:
     counts: Mapping[UUID, float]
     contenders: Sequence[Contender] = ()
 
+    def own_turns(self, turn_s: float) -> int:
+        """What the campaign's own pace allows."""
+        return turns_left(self.campaign_rate, turn_s)
+
     def own_room(self, turn_s: float) -> int:
         """What the campaign's own limits allow."""
         slots = self.campaign_max_concurrent - self.campaign_live
-        return max(0, min(slots, turns_left(self.campaign_rate, turn_s)))
+        return max(0, min(slots, self.own_turns(turn_s)))
 
     def shared_room(self, turn_s: float) -> int:
         """What workspace and accounts have free for everybody together."""
@@ -137,6 +141,8 @@ class Room:
     others: tuple[UUID, ...] = ()
     scarce: bool = False
     """The campaigns share the workspace, which leaves less than its accounts."""
+    paced: bool = False
+    """The campaign's own pace allows nobody."""
 
 
 def room(capacity: Capacity, turn_s: float, due: int) -> Room:
@@ -162,6 +168,7 @@ def room(capacity: Capacity, turn_s: float, due: int) -> Room:
         wants={account: min(left, demand[account] - taken[account]) for account in accounts},
         others=shares.others,
         scarce=shares.scarce,
+        paced=capacity.own_turns(turn_s) <= 0,
     )
 
 
@@ -220,7 +227,7 @@ def _blocked(capacity: Capacity, turn_s: float) -> Blocked:
     able = [(n, a) for n, a in limits if n.slots() > 0 and a.max_concurrent > a.live]
     if slots <= 0 or not able:
         return Blocked.SLOTS
-    own_pace = turns_left(capacity.campaign_rate, turn_s) <= 0
+    own_pace = capacity.own_turns(turn_s) <= 0
     paced = own_pace or turns_left(capacity.workspace.rate, turn_s) <= 0
     turns = any(n.turns(turn_s) > 0 and turns_left(a.rate, turn_s) > 0 for n, a in able)
     return Blocked.PACE if paced or not turns else Blocked.SHARE
@@ -230,8 +237,7 @@ def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float)
     """None: a slot that becomes free, or the carrier, decides when."""
     if blocked not in (Blocked.PACE, Blocked.SHARE):
         return None
-    own = turns_left(capacity.campaign_rate, turn_s) <= 0
-    if own:
+    if capacity.own_turns(turn_s) <= 0:
         wait_s = 0.5 / capacity.campaign_rate.per_second
         return max(SOONEST_LOOK_S, min(wait_s, LATEST_LOOK_AT_OWN_PACE_S))
     rates = [capacity.workspace.rate.per_second]

@@ -66,12 +66,19 @@ class Claim:
     calls: tuple[ClaimedCall, ...] = ()
     blocked: Blocked | None = None
     retry_s: float | None = None
+    paced: bool = False
+    """As many wait for their turns as the campaign's own pace allows."""
 
 
 async def claim(
-    session: AsyncSession, campaign: Row[Any], rules: CampaignRules, lanes: Sequence[Lane], timing: Timing
+    session: AsyncSession,
+    campaign: Row[Any],
+    rules: CampaignRules,
+    lanes: Sequence[Lane],
+    now: datetime,
+    timing: Timing,
 ) -> Claim:
-    """Claim due prospects of ``lanes``, all of which are open now, as far as slots, pace and its share allow.
+    """Claim people of ``lanes``, all of which are open ``now``, as far as slots, pace and the campaign's share allow.
 
     What the others may claim instead, they are told of; what the campaign is left no room for, it says that it wants.
     """
@@ -81,7 +88,7 @@ async def claim(
     if own == 0 or alone.blocked is Blocked.CARRIER:
         return await _leave(session, campaign, standing, alone)
     most = min(own, max(capacity.shared_room(timing.turn_s), _LOOKED_AT))
-    candidates = await _due(session, campaign.id, lanes, most)
+    candidates = await _due(session, campaign.id, lanes, now, most)
     looked = room(capacity, timing.turn_s, len(candidates))
     if not any(looked.wants.values()) and not looked.numbers:
         return await _leave(session, campaign, standing, looked)
@@ -93,14 +100,14 @@ async def claim(
     found = room(capacity, timing.turn_s, len(candidates))
     if not found.numbers:
         return await _say(session, campaign, capacity, found)
-    chosen = await _lock_prospects(session, rules, candidates[: len(found.numbers)])
+    chosen = await _lock_prospects(session, rules, candidates[: len(found.numbers)], now)
     calls = await _insert(session, campaign, chosen, found.numbers, timing)
     complete = len(calls) == len(found.numbers)
     begun = Counter(number.account_id for number in found.numbers[: len(calls)])
     # Who could not claim everybody chosen waits for others to let go of them, and nobody for it.
     await _save(session, campaign, capacity, begun, found if complete else replace(found, wants={}))
     await tell(session, found.others)
-    return Claim(calls=tuple(calls))
+    return Claim(calls=tuple(calls), paced=capacity.own_turns(timing.turn_s) <= len(calls))
 
 
 async def _leave(session: AsyncSession, campaign: Row[Any], standing: Standing, looked: Room) -> Claim:
@@ -108,14 +115,14 @@ async def _leave(session: AsyncSession, campaign: Row[Any], standing: Standing, 
     if standing.wants:
         await want_nothing(session, campaign)
     await tell(session, looked.others)
-    return Claim(blocked=looked.blocked, retry_s=looked.retry_s)
+    return Claim(blocked=looked.blocked, retry_s=looked.retry_s, paced=looked.paced)
 
 
 async def _say(session: AsyncSession, campaign: Row[Any], capacity: Capacity, looked: Room) -> Claim:
     """The campaign is left no room: say what it wants."""
     await _save(session, campaign, capacity, {}, looked)
     await tell(session, looked.others)
-    return Claim(blocked=looked.blocked, retry_s=looked.retry_s)
+    return Claim(blocked=looked.blocked, retry_s=looked.retry_s, paced=looked.paced)
 
 
 async def _save(
@@ -140,7 +147,9 @@ async def _save(
     )
 
 
-async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], limit: int) -> list[Row[Any]]:
+async def _due(
+    session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], now: datetime, limit: int
+) -> list[Row[Any]]:
     """The most urgent due prospects: one short index scan per lane, then a merge of the few rows found.
 
     Callbacks that people asked for come before all others; they are few, in an index of their own.
@@ -163,7 +172,6 @@ async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[Lane], 
                 ORDER BY p.next_due_at, p.id LIMIT :limit
             ) AS usual
         ) AS due ORDER BY due.kind, due.priority, due.next_due_at, due.id LIMIT :limit"""
-    now = await database_now(session)
     return await rows(
         session,
         sql,
@@ -190,7 +198,9 @@ async def _lock_limits(session: AsyncSession, campaign: Row[Any], numbers: Seque
     return await one(session, sql, {"id": campaign.id, "version": campaign.settings_version}) is not None
 
 
-async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidates: Sequence[Row[Any]]) -> list[_Due]:
+async def _lock_prospects(
+    session: AsyncSession, rules: CampaignRules, candidates: Sequence[Row[Any]], now: datetime
+) -> list[_Due]:
     """Lock contacts in order of phone, then prospects; keep those that are still due, free and may be called.
 
     Suppressed people are marked so, and those who are left without an attempt, because the rules have changed.
@@ -212,7 +222,7 @@ async def _lock_prospects(session: AsyncSession, rules: CampaignRules, candidate
         ORDER BY p.callback_id IS NULL, p.priority, p.next_due_at, p.id FOR NO KEY UPDATE OF p SKIP LOCKED"""
     parameters = {
         "ids": [row.id for row in candidates],
-        "now": await database_now(session),
+        "now": now,
         "most": rules.redial.max_attempts,
     }
     found = await rows(session, sql, parameters)

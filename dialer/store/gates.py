@@ -17,9 +17,11 @@ from dialer.domain.states import CallState, CampaignStatus
 from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet, zones_for_phone
 from dialer.store.database import one
-from dialer.store.locks import share_campaign, share_phone
+from dialer.store.locks import share_for_gate
 from dialer.store.person_phones import PHONES_OF_CALL, SUPPRESSED_OF_CALL
 from dialer.store.redials_cancelled import HAS_RUNG_BACK
+from dialer.store.sealed_accounts import SealedAccount
+from dialer.store.turns import LIMITS, PACED, Edited, Turn, next_turn
 
 #: Why a call that was claimed before an edit is not dialed.
 SETTINGS_CHANGED = "settings_changed"
@@ -31,12 +33,13 @@ class GatePassed:
 
     workspace_id: UUID
     campaign_id: UUID | None
-    carrier_account_id: UUID
+    account: SealedAccount
     from_phone: str
     to_phone: str
     extension: str | None
     rules: CampaignRules
     gated_at: datetime
+    turn: Turn
     troubled: bool = False
     """The account's last request failed, so that an answer is news."""
 
@@ -50,24 +53,21 @@ class GateClosed:
 
 
 async def pass_gate(session: AsyncSession, call_id: UUID, timing: Timing) -> GatePassed | GateClosed:
-    """Compare-and-set ``claimed → dialing``, or defer the call."""
+    """Take the call's turn and compare-and-set ``claimed → dialing``, or defer the call."""
     sql = f"""SELECT workspace_id, campaign_id, ARRAY({PHONES_OF_CALL}) AS phones FROM calls c
               WHERE id = :id AND state = 'claimed'"""
     known = await one(session, sql, {"id": call_id})
     if known is None:
         return GateClosed(reason="not_claimed", touched=False)
-    if known.campaign_id is not None:
-        await share_campaign(session, known.campaign_id)
-    for phone in sorted(known.phones):
-        await share_phone(session, known.workspace_id, phone)
+    await share_for_gate(session, known.workspace_id, known.campaign_id, known.phones)
     row = await _read(session, call_id)
     if row is None:
         return GateClosed(reason="not_claimed", touched=False)
     rules = rules_from_json(row.settings) if row.settings is not None else CampaignRules()
-    reason = closed_because(row, rules, timing)
-    if reason is not None:
-        await defer(session, call_id, reason, timing)
-        return GateClosed(reason=reason, touched=True)
+    turn = closed_because(row, rules, timing) or await _turn(session, row, rules, timing)
+    if not isinstance(turn, Turn):
+        await defer(session, call_id, turn, timing)
+        return GateClosed(reason=turn, touched=True)
     sql = """
         UPDATE calls SET state = 'dialing', gated_at = dialer_now(), dialed_at = dialer_now(), zone_set = :zones,
             deadline_at = dialer_now() + make_interval(secs => :undecided)
@@ -80,18 +80,33 @@ async def pass_gate(session: AsyncSession, call_id: UUID, timing: Timing) -> Gat
     return GatePassed(
         workspace_id=row.workspace_id,
         campaign_id=row.campaign_id,
-        carrier_account_id=row.carrier_account_id,
+        account=SealedAccount(
+            id=row.carrier_account_id, account_sid=row.account_sid, secret=bytes(row.secret), base_url=row.base_url
+        ),
         from_phone=row.from_phone,
         to_phone=row.to_phone,
         extension=row.extension,
         rules=rules,
         gated_at=passed.gated_at.astimezone(UTC),
         troubled=row.troubled,
+        turn=turn,
     )
+
+
+async def _turn(session: AsyncSession, row: Row[Any], rules: CampaignRules, timing: Timing) -> Turn | str:
+    """The call's turn, or why it gets none. Last of all: the pace rows that it locks are everybody's."""
+    lead_s = timing.turn_lead_s
+    try:
+        turn = await next_turn(session, row, rules, within_s=timing.turn_s + lead_s, lead_s=lead_s)
+    except Edited:
+        return SETTINGS_CHANGED
+    return turn if turn is not None else "pace"
 
 
 def closed_because(row: Row[Any], rules: CampaignRules, timing: Timing) -> str | None:
     """The first reason not to dial now, or None."""
+    if row.account_sid is None:
+        return "no_carrier"
     if row.hang_up_at is not None:
         return "hang_up"
     if row.suppressed:
@@ -161,16 +176,16 @@ async def _give_back(session: AsyncSession, prospect_id: UUID, reason: str, timi
 
 async def _read(session: AsyncSession, call_id: UUID) -> Row[Any] | None:
     sql = f"""
-        SELECT c.workspace_id, c.campaign_id, c.prospect_id, c.carrier_account_id, c.from_phone, c.to_phone,
-            c.settings_version, c.hang_up_at, m.status, m.settings, m.settings_version AS campaign_settings_version,
-            p.zone_set, p.rang_back_at, dialer_now() AS now,
+        SELECT {PACED}, c.prospect_id, c.from_phone, c.to_phone, c.settings_version, c.hang_up_at, m.status, m.settings,
+            a.account_sid, a.secret, a.base_url, p.zone_set, p.rang_back_at, dialer_now() AS now,
             CASE WHEN p.phone = c.to_phone THEN p.extension ELSE (SELECT o.extension FROM prospect_phones o
                 WHERE o.prospect_id = c.prospect_id AND o.phone = c.to_phone) END AS extension,
             {SUPPRESSED_OF_CALL} AS suppressed,
             EXISTS (SELECT 1 FROM calls i WHERE i.state = 'inbound' AND i.workspace_id = c.workspace_id
                 AND i.from_phone IN ({PHONES_OF_CALL})) AS rings_in,
             b.carrier_account_id IS NOT NULL AS troubled, coalesce(b.open_until > dialer_now(), false) AS left_alone
-        FROM calls c LEFT JOIN campaigns m ON m.id = c.campaign_id LEFT JOIN prospects p ON p.id = c.prospect_id
+        FROM calls c {LIMITS} LEFT JOIN campaigns m ON m.id = c.campaign_id
+            LEFT JOIN prospects p ON p.id = c.prospect_id
             LEFT JOIN backoffs b ON b.carrier_account_id = c.carrier_account_id
         WHERE c.id = :id AND c.state = 'claimed'"""
     return await one(session, sql, {"id": call_id})

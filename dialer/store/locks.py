@@ -6,6 +6,7 @@ meet on the phone in the same way, gates on all phones of the person. Locks end 
 then phones as texts are sorted.
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import text
@@ -22,9 +23,15 @@ async def hold_campaign(session: AsyncSession, campaign_id: UUID) -> None:
     await _lock(session, "pg_advisory_xact_lock", f"campaign:{campaign_id}")
 
 
-async def share_phone(session: AsyncSession, workspace_id: UUID, phone: str) -> None:
-    """Wait until nobody suppresses the phone, and keep it so."""
-    await _lock(session, "pg_advisory_xact_lock_shared", f"phone:{workspace_id}:{phone}")
+async def share_for_gate(
+    session: AsyncSession, workspace_id: UUID, campaign_id: UUID | None, phones: Iterable[str]
+) -> None:
+    """Wait until nobody changes the campaign or suppresses one of the phones, and keep it so."""
+    keys = [f"campaign:{campaign_id}"] if campaign_id is not None else []
+    keys += [f"phone:{workspace_id}:{phone}" for phone in sorted(phones)]
+    # One round trip; a function in FROM hands out its rows in their order.
+    sql = "SELECT pg_advisory_xact_lock_shared(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key"
+    await session.execute(text(sql), {"keys": keys})
 
 
 async def hold_phone(session: AsyncSession, workspace_id: UUID, phone: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.clock import steady_seconds
-from dialer.domain.campaign_rules import rules_from_json
+from dialer.domain.campaign_rules import CampaignRules, rules_from_json
 from dialer.domain.states import CallState
 from dialer.store.database import one, rows
 
@@ -26,26 +26,36 @@ class Turn:
     at: float
 
 
-class _Edited:
+class Edited(Exception):
     """The campaign was edited between the look at its rate and the lock of its pace row."""
 
 
-async def take_turn(
-    session: AsyncSession,
-    call_id: UUID,
-    *,
-    within_s: float,
-    lead_s: float = 0.0,
-    state: CallState = CallState.CLAIMED,
-) -> Turn | None:
-    """Take the next turn on every pace row that bears on the call, not before ``lead_s`` and within ``within_s``.
+#: What ``next_turn`` needs of a call ``c``, its campaign ``m``, and the rows that ``LIMITS`` joins.
+PACED = """c.workspace_id, c.campaign_id, c.carrier_account_id, c.phone_number_id,
+    m.settings_version AS campaign_settings_version, a.calls_per_second AS account_rate,
+    n.calls_per_second AS number_rate, w.calls_per_second AS workspace_rate"""
+LIMITS = """JOIN workspaces w ON w.id = c.workspace_id
+    LEFT JOIN carrier_accounts a ON a.id = c.carrier_account_id
+    LEFT JOIN phone_numbers n ON n.id = c.phone_number_id"""
 
-    None when the next turn lies further ahead, or the call is no longer in ``state``: then none is taken.
+
+async def another_turn(session: AsyncSession, call_id: UUID, *, within_s: float) -> Turn | None:
+    """A turn for a ``dialing`` call that has missed its own.
+
+    None when the next turn lies further ahead than ``within_s``, or the call is dialing no more: then none is taken.
     """
+    sql = f"""
+        SELECT m.settings, {PACED} FROM calls c {LIMITS} LEFT JOIN campaigns m ON m.id = c.campaign_id
+        WHERE c.id = :id AND c.state = :state"""
     while True:
-        turn = await _take(session, call_id, within_s, lead_s, state)
-        if not isinstance(turn, _Edited):
-            return turn
+        call = await one(session, sql, {"id": call_id, "state": CallState.DIALING.value})
+        if call is None:
+            return None
+        rules = rules_from_json(call.settings) if call.settings is not None else CampaignRules()
+        try:
+            return await next_turn(session, call, rules, within_s=within_s)
+        except Edited:
+            continue
 
 
 async def change_rate(session: AsyncSession, campaign_id: UUID, before: float, after: float) -> None:
@@ -66,22 +76,16 @@ async def quicken(session: AsyncSession, scope: str, scope_id: UUID, calls_per_s
     await session.execute(text(sql), {"scope": scope, "id": scope_id, "interval": interval})
 
 
-async def _take(
-    session: AsyncSession, call_id: UUID, within_s: float, lead_s: float, state: CallState
-) -> "Turn | _Edited | None":
-    sql = """
-        SELECT c.workspace_id, c.campaign_id, c.carrier_account_id, c.phone_number_id, p.settings, p.settings_version,
-            a.calls_per_second AS account_rate, n.calls_per_second AS number_rate,
-            w.calls_per_second AS workspace_rate
-        FROM calls c JOIN workspaces w ON w.id = c.workspace_id
-            LEFT JOIN campaigns p ON p.id = c.campaign_id
-            LEFT JOIN carrier_accounts a ON a.id = c.carrier_account_id
-            LEFT JOIN phone_numbers n ON n.id = c.phone_number_id
-        WHERE c.id = :id AND c.state = :state"""
-    call = await one(session, sql, {"id": call_id, "state": state.value})
-    if call is None:
-        return None
-    rates = _rates(call)
+async def next_turn(
+    session: AsyncSession, call: Row[Any], rules: CampaignRules, *, within_s: float, lead_s: float = 0.0
+) -> Turn | None:
+    """Take the next turn on every pace row that bears on ``call`` (PACED), not before ``lead_s``.
+
+    None when it lies further ahead than ``within_s``: then none is taken. Raises Edited when ``rules`` are of an older
+    version than the campaign's; who shares the campaign's lock never sees that. The pace rows stay locked until the
+    transaction ends: it takes its turn last.
+    """
+    rates = _rates(call, rules)
     scopes, ids, intervals = zip(*((scope, key, 1 / rate) for scope, key, rate in rates), strict=True)
     parameters = {"workspace": call.workspace_id, "scopes": list(scopes), "ids": list(ids)}
     found = await _locked(session, parameters)
@@ -103,13 +107,13 @@ async def _take(
              WHERE pace.scope = v.scope AND pace.scope_id = v.id AND NOT EXISTS (
                 SELECT 1 FROM campaigns WHERE id = :campaign AND settings_version <> :version)
              RETURNING 1"""
-    edit = {"campaign": call.campaign_id, "version": call.settings_version}
+    edit = {"campaign": call.campaign_id, "version": call.campaign_settings_version}
     if await one(session, sql, {**parameters, **edit, "begins": begins, "intervals": list(intervals)}) is None:
-        return _Edited()
+        raise Edited
     return Turn(wait_s=wait_s, at=read_at + wait_s)
 
 
-def _rates(call: Row[Any]) -> list[tuple[str, UUID, float]]:
+def _rates(call: Row[Any], rules: CampaignRules) -> list[tuple[str, UUID, float]]:
     """(scope, id, calls per second) of every limit on the call's pace, in lock order."""
     rates: list[tuple[str, UUID, float]] = []
     if call.carrier_account_id is not None:
@@ -118,7 +122,7 @@ def _rates(call: Row[Any]) -> list[tuple[str, UUID, float]]:
     if call.number_rate is not None:
         rates.append(("number", call.phone_number_id, call.number_rate))
     if call.campaign_id is not None:
-        rates.append(("campaign", call.campaign_id, rules_from_json(call.settings).pace.calls_per_second))
+        rates.append(("campaign", call.campaign_id, rules.pace.calls_per_second))
     return rates
 
 

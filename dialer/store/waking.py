@@ -1,18 +1,27 @@
-"""Waking a campaign: by NOTIFY while a dispatch leg runs, by a nudge to its workflow while it is idle.
+"""A leg's campaign, and waking it: by NOTIFY while a dispatch leg runs, by a nudge to its workflow while it is idle.
 
 Woken after the commit, in a statement of its own: a leg first stores ``idle_until`` and then looks once more, so
 whoever commits before that look is seen by it, and whoever commits after it finds ``idle_until`` set and nudges.
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialer.store.database import one
 
 CHANNEL = "dialer_wake"
+
+
+async def campaign_of_leg(session: AsyncSession, campaign_id: UUID) -> Row[Any] | None:
+    """What a leg needs of the campaign's row, and the time ``now``. None when it is deleted."""
+    sql = """SELECT id, workspace_id, agent_id, name, status, settings, settings_version, control_version,
+                 paused_reason, completed_reason, reopening, judged_from, dialer_now() AS now
+             FROM campaigns WHERE id = :id AND hidden_at IS NULL"""
+    return await one(session, sql, {"id": campaign_id})
 
 
 async def wake(session: AsyncSession, campaign_id: UUID) -> bool:

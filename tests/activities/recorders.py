@@ -10,6 +10,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.ports import CallToStart
 from dialer.carriers.base import Carrier
 from dialer.domain.call_results import CallEnded
+from dialer.sealing import SealBroken
+from dialer.store.sealed_accounts import SealedAccount
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -74,6 +76,15 @@ class OneCarrier:
             raise self.error
         if self.carrier is None or carrier_account_id in self.refused_accounts:
             raise LookupError(f"there is no carrier account {carrier_account_id}")
+        return self.carrier
+
+    async def at(self, account: SealedAccount) -> Carrier:
+        if self.before is not None:
+            await self.before()
+        if self.error is not None:
+            raise self.error
+        if self.carrier is None or account.id in self.refused_accounts:
+            raise SealBroken
         return self.carrier
 
 

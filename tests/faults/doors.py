@@ -26,6 +26,7 @@ from activities.ports import CallToStart, Carriers
 from dialer.carriers.base import Carrier, CarrierCall, DialOrder, Placed
 from dialer.domain.call_results import CallEnded
 from dialer.store.database import Database
+from dialer.store.sealed_accounts import SealedAccount
 from tests.faults.clocks import TestClock
 from tests.faults.temporal import TemporalServer
 
@@ -234,6 +235,9 @@ class DoorCarriers:
 
     async def of(self, workspace_id: UUID, carrier_account_id: UUID) -> DoorCarrier:
         return DoorCarrier(await self._carriers.of(workspace_id, carrier_account_id), self._life, hidden=self._hidden)
+
+    async def at(self, account: SealedAccount) -> DoorCarrier:
+        return DoorCarrier(await self._carriers.at(account), self._life, hidden=self._hidden)
 
 
 class DoorWorkflows:

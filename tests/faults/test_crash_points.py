@@ -23,7 +23,6 @@ def after(what: str, where: str = "", nth: int = 1) -> Door:
 
 AFTER_THE_CLAIM = after(COMMIT, "DispatchActivities._step")
 AFTER_THE_START = after(f"{TEMPORAL} start_calls")
-AFTER_THE_TURN = after(COMMIT, "DialActivities._take_turn")
 AFTER_THE_GATE = after(COMMIT, "DialActivities.place_call")
 BEFORE_THE_GATE = replace(AFTER_THE_GATE, after=False)
 AFTER_THE_POST = after(f"{CARRIER} place")
@@ -70,9 +69,8 @@ async def test_a_worker_killed_after_starting_a_call_leaves_one_that_is_dialed(i
     assert await attempts_after(its, AFTER_THE_START) == [REACHED]
 
 
-@pytest.mark.parametrize("door", [AFTER_THE_TURN, BEFORE_THE_GATE], ids=str)
-async def test_a_worker_killed_before_its_gate_is_committed_has_dialed_nobody(its: Explorer, door: Door) -> None:
-    calls = await attempts_after(its, door)
+async def test_a_worker_killed_before_its_gate_is_committed_has_dialed_nobody(its: Explorer) -> None:
+    calls = await attempts_after(its, BEFORE_THE_GATE)
     assert [(state, dialed) for state, _, dialed in calls] == [("deferred", False), ("ended", True)]
 
 

@@ -22,12 +22,13 @@ class Mutant:
     seed: int = 1
 
 
-_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(:key, 0))"
+_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(key, 0)) FROM unnest"
 _EXCLUSIVE = "SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"
 _NO_LOCK = "SELECT CAST(:key AS text)"
+_NONE_SHARED = "SELECT key FROM unnest"
 
 MUTANTS = {
-    "a gate that shares no lock with pause and opt-out": Mutant(edits={_SHARED: _NO_LOCK}),
+    "a gate that shares no lock with pause and opt-out": Mutant(edits={_SHARED: _NONE_SHARED}),
     "a pause and an opt-out that wait for no gate": Mutant(edits={_EXCLUSIVE: _NO_LOCK}),
     "a claim that counts slots without locking the limits": Mutant(
         edits={

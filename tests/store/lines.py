@@ -90,7 +90,7 @@ async def claim_due(world: World, timing: Timing = TIMING) -> Claim:
         rules = rules_from_json(campaign.settings)
         now = await database_now(session)
         lanes = open_lanes(await due_lanes(session, world.campaign_id), rules, now, timing)
-        return await claim(session, campaign, rules, lanes, timing)
+        return await claim(session, campaign, rules, lanes, now, timing)
 
 
 async def claim_one(world: World) -> ClaimedCall:

@@ -7,6 +7,7 @@ import pytest
 from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
 from dialer.domain.dispositions import Disposition
 from dialer.domain.states import CompletedReason, PausedReason
+from dialer.domain.timing import Timing
 from dialer.store import control, sweeps
 from dialer.store.campaign_ends import expire_ready
 from dialer.store.database import Database
@@ -15,7 +16,6 @@ from dialer.store.endings import Ending, end_call
 from dialer.store.gates import GateClosed, GatePassed, defer, pass_gate
 from dialer.store.suppressing import suppress
 from dialer.store.tally_checks import wrong_tallies
-from dialer.store.turns import take_turn
 from tests.store.lines import (
     TIMING,
     call_row,
@@ -282,15 +282,14 @@ async def test_a_refused_account_leaves_the_person_untouched(line: World) -> Non
 async def test_turns_are_spaced_by_the_rate_and_too_late_ones_are_not_taken(database: Database) -> None:
     settings = {"pace": {"max_concurrent": 9, "calls_per_second": 4}}
     line = await make_line(database, people=9, settings=settings)
-    waits: list[float | None] = []
+    waits: list[float | str] = []
     for call in (await claim_due(line)).calls:
-        async with line.database.transaction(line.workspace_id) as session:
-            turn = await take_turn(session, call.call_id, within_s=0.6)
-            waits.append(None if turn is None else turn.wait_s)
+        passed = await gate(line, call.call_id, Timing(turn_s=0.6, turn_lead_s=0))
+        waits.append(passed.turn.wait_s if isinstance(passed, GatePassed) else passed.reason)
     assert waits[0] == 0
     assert waits[1] == pytest.approx(0.25, abs=0.1)
     assert waits[2] == pytest.approx(0.5, abs=0.15)
-    assert waits[3] is None
+    assert waits[3] == "pace"
 
 
 async def test_an_expired_claim_is_found_by_the_sweep(line: World) -> None:

@@ -15,7 +15,7 @@ from dialer.store.callbacks import apply_event, dedupe_key
 from dialer.store.database import Database
 from dialer.store.gates import GateClosed, GatePassed
 from dialer.store.inbound_calls import Ringing, ring
-from dialer.store.locks import share_phone
+from dialer.store.locks import share_for_gate
 from dialer.store.outcomes import note_outcome
 from tests.store.lines import (
     TIMING,
@@ -88,7 +88,11 @@ async def due_now(world: World) -> None:
 
 
 async def test_whoever_rings_is_no_attempt_and_takes_no_slot(database: Database) -> None:
-    world = await make_line(database, people=2, settings={"inbound": {"redial": "keep"}, "pace": {"max_concurrent": 1}})
+    world = await make_line(
+        database,
+        people=2,
+        settings={"inbound": {"redial": "keep"}, "pace": {"max_concurrent": 1, "calls_per_second": 99}},
+    )
     first, person = await dialed(world)
     await finish(world, first, CarrierStatus.BUSY)
     call_id = await visit(world)
@@ -121,7 +125,7 @@ async def test_a_gate_and_a_ringing_wait_for_each_other(database: Database) -> N
     world = await make_line(database, people=1)
     claimed = await claim_one(world)
     async with world.database.transaction(world.workspace_id) as session:
-        await share_phone(session, world.workspace_id, PHONE)  # as a gate that is not committed
+        await share_for_gate(session, world.workspace_id, None, [PHONE])  # as a gate that is not committed
         ringing = asyncio.create_task(visit(world))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):

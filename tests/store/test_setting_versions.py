@@ -11,7 +11,7 @@ from dialer.domain.setting_changes import Difference, differences
 from dialer.store import setting_versions
 from dialer.store.database import Database, rows
 from dialer.store.gates import GateClosed
-from dialer.store.turns import change_rate, take_turn
+from dialer.store.turns import another_turn, change_rate
 from tests.store.lines import claim_due, claim_one, finish, gate, make_line, prospect_row
 from tests.store.worlds import World
 
@@ -86,7 +86,8 @@ async def edit_pace(line: World, before: float, after: float) -> None:
 
 async def wait_s(line: World, call_id: Any) -> float:
     async with line.database.transaction(line.workspace_id) as session:
-        turn = await take_turn(session, call_id, within_s=1000)
+        await rows(session, "UPDATE calls SET state = 'dialing' WHERE id = :id RETURNING 1", {"id": call_id})
+        turn = await another_turn(session, call_id, within_s=1000)
     assert turn is not None
     return turn.wait_s
 
