@@ -110,7 +110,7 @@ class DialActivities:
         workspace_id, call_id = call.ids
         # The gate comes before the turn's moment, so that its transaction does not delay the request.
         began = steady_seconds()
-        async with self._database.transaction(workspace_id) as session:
+        async with self._database.transaction(workspace_id, by_keys=True) as session:
             gate = await pass_gate(session, call_id, self._timing)
         if isinstance(gate, GateClosed):
             if gate.touched:
@@ -134,7 +134,7 @@ class DialActivities:
     async def _another_turn(self, workspace_id: UUID, call_id: UUID, within_s: float) -> Turn:
         """For a call that has missed its turn and may still be dialed. Raises GateTooOld when there is none in time."""
         try:
-            async with self._database.transaction(workspace_id) as session:
+            async with self._database.transaction(workspace_id, by_keys=True) as session:
                 turn = await another_turn(session, call_id, within_s=within_s)
         except DATABASE_FAILED as error:
             logger.warning("call %s gets no other turn: the database failed (%s)", call_id, type(error).__name__)
@@ -224,12 +224,12 @@ class DialActivities:
         Nothing that the call depends on: when the database fails, the next answer says so.
         """
         try:
-            async with self._database.transaction(gate.workspace_id) as session:
+            async with self._database.transaction(gate.workspace_id, by_keys=True) as session:
                 closed = await note_answer(session, gate.account.id)
                 waiting = await campaigns_of_account(session, gate.account.id) if closed else ()
             idle: list[UUID] = []
             for campaign_id in waiting:
-                async with self._database.transaction(gate.workspace_id) as session:
+                async with self._database.transaction(gate.workspace_id, by_keys=True) as session:
                     idle += [campaign_id] if await wake(session, campaign_id) else []
         except DATABASE_FAILED as error:
             logger.warning("the carrier's answer could not be noted (%s)", type(error).__name__)
@@ -263,7 +263,7 @@ class DialActivities:
             # The watch of the next sweep asks again.
             logger.warning("hang-up of call %s failed: %s", call_id, type(error).__name__)
             return
-        async with self._database.transaction(workspace_id) as session:
+        async with self._database.transaction(workspace_id, by_keys=True) as session:
             await mark_hang_up_sent(session, call_id, carrier_call_id)
 
     async def _cannot_dial(self, call_id: UUID, gate: GatePassed, reason: str) -> PlacedCall:
@@ -316,24 +316,24 @@ class DialActivities:
         """
         for wait_s in SAVE_AGAIN_S:
             try:
-                async with self._database.transaction(workspace_id) as session:
+                async with self._database.transaction(workspace_id, by_keys=True) as session:
                     return await save(session)
             except DATABASE_FAILED as error:
                 if isinstance(error, DBAPIError) and not is_transient(error):
                     raise
                 logger.warning("the carrier's answer could not be saved (%s): once more", type(error).__name__)
             await asyncio.sleep(wait_s)
-        async with self._database.transaction(workspace_id) as session:
+        async with self._database.transaction(workspace_id, by_keys=True) as session:
             return await save(session)
 
     async def _over(self, workspace_id: UUID, call_id: UUID) -> PlacedCall:
         """The call as it stands when this activity did not dial it."""
-        async with self._database.transaction(workspace_id) as session:
+        async with self._database.transaction(workspace_id, by_keys=True) as session:
             return PlacedCall(wait_s=self._timing.reconcile_s, ended=await read_result(session, call_id))
 
     async def _wake_of(self, workspace_id: UUID, call_id: UUID, *, paused: bool = False) -> None:
         """Somebody else may be called, or nobody any more: wake the call's campaign. Last, once all is saved."""
-        async with self._database.transaction(workspace_id) as session:
+        async with self._database.transaction(workspace_id, by_keys=True) as session:
             campaign_id = await campaign_of(session, call_id)
             idle = campaign_id is not None and await wake(session, campaign_id)
         if campaign_id is not None and (idle or paused):

@@ -164,7 +164,7 @@ async def _in_its_workspace(
     """Apply a report in the workspace that has the call over one of these accounts. Raises Forbidden for none."""
     for account in signers:
         try:
-            async with services.database.transaction(account.workspace_id) as session:
+            async with services.database.transaction(account.workspace_id, by_keys=True) as session:
                 return await apply(session, account)
         except CallNotFound:
             continue

@@ -60,7 +60,7 @@ async def reply(
 
 async def message_was_left(services: Services, workspace_id: UUID, call_id: UUID) -> str:
     """The carrier has said all of a message and asks what comes next: nothing."""
-    async with services.database.transaction(workspace_id) as session:
+    async with services.database.transaction(workspace_id, by_keys=True) as session:
         await note_message_left(session, call_id)
     return hang_up()
 

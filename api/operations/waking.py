@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 async def wake_campaign(services: Services, workspace_id: UUID, campaign_id: UUID, *, always: bool = False) -> None:
     """Wake a dispatch leg; nudge the workflow when it was idle, or ``always``."""
     try:
-        async with services.database.transaction(workspace_id) as session:
+        async with services.database.transaction(workspace_id, by_keys=True) as session:
             idle = await wake(session, campaign_id)
     except (DBAPIError, PoolTimeout) as error:
         if isinstance(error, DBAPIError) and not is_transient(error):

@@ -42,7 +42,9 @@ CALLBACK_PATH = "/api/v1/carriers/twilio"
 #: Twilio's own retries of a callback, asked for in the part of an address that it neither sends nor signs:
 #: three, after any failure. https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
 CALLBACK_RETRIES = "#rc=3&rp=all"
-STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
+#: Not ``initiated``: it says what the answer to the request has said. Should that be lost, the next event brings the
+#: carrier's id as well.
+STATUS_EVENTS = ("ringing", "answered", "completed")
 
 #: Lists are read this far and no further: 5 pages of 200 calls between the same two numbers.
 _PAGE_SIZE = 200

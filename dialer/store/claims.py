@@ -172,17 +172,14 @@ async def _due(
                 ORDER BY p.next_due_at, p.id LIMIT :limit
             ) AS usual
         ) AS due ORDER BY due.kind, due.priority, due.next_due_at, due.id LIMIT :limit"""
-    return await rows(
-        session,
-        sql,
-        {
-            "zone_sets": [lane.zone_set for lane in lanes],
-            "priorities": [lane.priority for lane in lanes],
-            "campaign": campaign_id,
-            "now": now,
-            "limit": limit,
-        },
-    )
+    parameters = {
+        "zone_sets": [lane.zone_set for lane in lanes],
+        "priorities": [lane.priority for lane in lanes],
+        "campaign": campaign_id,
+        "now": now,
+        "limit": limit,
+    }
+    return await rows(session, sql, parameters)
 
 
 async def _lock_limits(session: AsyncSession, campaign: Row[Any], numbers: Sequence[NumberCapacity]) -> bool:

@@ -21,6 +21,17 @@ from sqlalchemy.util import await_only
 
 #: The execution option that says for which workspace a transaction works.
 SCOPE = "dialer_scope"
+#: The one that says that each statement is planned once for all values.
+BY_KEYS = "dialer_by_keys"
+#: A plan that was made while tables were small is kept until they are analyzed: so it goes by indexes from the start.
+_PLAN_ONCE = ", ".join(
+    f"set_config('{name}', '{value}', true)"
+    for name, value in (
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+    )
+)
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)(?!:)")
 _SCOPES = re.compile(r"[0-9a-f-]{36}|\*")
 
@@ -31,9 +42,9 @@ class TextSession(AsyncSession):
     _driver: "Driver[Any] | None" = None
     _over: AsyncConnection | None = None
 
-    async def begin_for(self, scope: str) -> None:
+    async def begin_for(self, scope: str, *, by_keys: bool = False) -> None:
         """Begin, and let row-level security show ``scope``: a workspace's id or ``*``."""
-        self._over = await self.connection(execution_options={SCOPE: scope})
+        self._over = await self.connection(execution_options={SCOPE: scope, BY_KEYS: by_keys})
         self._driver = (await self._over.get_raw_connection()).driver_connection
 
     async def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -80,13 +91,15 @@ def _are_many(parameters: object) -> bool:
 
 def _begin(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
-    scope = connection.get_execution_options().get(SCOPE)
+    options = connection.get_execution_options()
+    scope = options.get(SCOPE)
     # One that was of another isolation level before is begun by the driver.
     words = ["BEGIN"] if driver.autocommit else []
     if scope is not None:
         if _SCOPES.fullmatch(scope) is None:
             raise ValueError("a transaction is for one workspace or for all")
-        words.append(f"SELECT set_config('dialer.workspace', '{scope}', true)")
+        plans = f", {_PLAN_ONCE}" if options.get(BY_KEYS) else ""
+        words.append(f"SELECT set_config('dialer.workspace', '{scope}', true){plans}")
     try:
         if words:
             await_only(driver.execute("; ".join(words), prepare=False))  # two commands cannot be prepared

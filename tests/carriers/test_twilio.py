@@ -55,7 +55,6 @@ async def test_a_placed_call_asks_for_everything_that_the_dialer_needs():
             ("Method", "POST"),
             ("StatusCallback", callback("status")),
             ("StatusCallbackMethod", "POST"),
-            ("StatusCallbackEvent", "initiated"),
             ("StatusCallbackEvent", "ringing"),
             ("StatusCallbackEvent", "answered"),
             ("StatusCallbackEvent", "completed"),

@@ -150,8 +150,8 @@ class DoorDatabase(Database):
         self._life = life
         self._clock = clock
 
-    def transaction(self, workspace_id: UUID) -> AbstractAsyncContextManager[AsyncSession]:
-        return self._door(super().transaction(workspace_id), asked_by(1))
+    def transaction(self, workspace_id: UUID, *, by_keys: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._door(super().transaction(workspace_id, by_keys=by_keys), asked_by(1))
 
     def transaction_over_all(self) -> AbstractAsyncContextManager[AsyncSession]:
         return self._door(super().transaction_over_all(), asked_by(1))

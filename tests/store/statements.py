@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Literal
 
 #: Each is more work the more people or calls there are.
 LARGE = frozenset({"prospects", "calls", "contacts"})
@@ -33,16 +34,28 @@ def heard(patch: pytest.MonkeyPatch, *, explain: bool = False) -> Generator[Hear
             found.statements.append(" ".join(sql.split()))
             if explain:
                 twin = cursor.connection.cursor()
-                changes = re.match(r"\s*(INSERT|UPDATE|DELETE)", sql) is not None
+                changes = re.search(r"\b(INSERT INTO|UPDATE \w+ (\w+ )?SET|DELETE FROM)\b", sql) is not None
                 how = "FORMAT JSON" if changes else "ANALYZE, TIMING OFF, FORMAT JSON"
-                await real(twin, f"EXPLAIN ({how}) {sql}".encode(), params, prepare=False)
+                # Prepared, so that the transaction's own way to plan is seen.
+                numbered, values = _prepared(sql, params or {})
+                await real(twin, f"PREPARE explained AS {numbered}".encode(), prepare=False)
+                given = SQL("({})").format(SQL(", ").join(values)) if values else SQL("")
+                await real(twin, SQL(f"EXPLAIN ({how}) EXECUTE explained ") + given, prepare=False)
                 row = await twin.fetchone()
+                await real(twin, b"DEALLOCATE explained", prepare=False)
                 found.plans.append((found.statements[-1], row[0][0]["Plan"]))
         return await real(cursor, query, params, **options)
 
     with patch.context() as patched:
         patched.setattr(psycopg.AsyncCursor, "execute", execute)
         yield found
+
+
+def _prepared(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[Literal]]:
+    """The statement with ``$1`` for each ``%(name)s``, and their values in this order."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql)
+    return (numbered.replace("%%", "%") if names else sql), [Literal(parameters[name]) for name in names]
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
