@@ -1,16 +1,18 @@
 """``/carriers/twilio``: the carrier's callbacks. No token, but a valid signature or 403."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
 from starlette.datastructures import ImmutableMultiDict
 
-from api.deps import ServicesDep
+from api.deps import services_of
 from api.operations import carrier_callbacks, inbound_calls
-from api.operations.carrier_callbacks import Callback
+from api.operations.carrier_callbacks import Applying, Callback
 from api.operations.errors import Malformed, WrongMediaType
+from api.operations.services import Services
 from api.problems import responses
 from dialer.carriers.signatures import SETTINGS_HEADER, SIGNATURE_HEADER
 
@@ -86,26 +88,26 @@ async def _read(request: Request, call_id: UUID) -> Callback:
     )
 
 
-CallbackDep = Annotated[Callback, Depends(callback_of)]
-InboundDep = Annotated[Callback, Depends(inbound_of)]
+# The routes ask for the request and nothing else: a carrier sends several for each call, and what finds out what a
+# route depends on took as long as checking the signature.
 
 
 @router.post("/status", status_code=204, summary="A call's status", openapi_extra=FORM)
-async def receive_status(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
-    applying = await carrier_callbacks.receive_status(services, callback)
-    if applying is not None:
-        later.add_task(carrier_callbacks.follow_up, services, applying)
+async def receive_status(request: Request) -> Response:
+    services = services_of(request)
+    return _heard(services, await carrier_callbacks.receive_status(services, await callback_of(request)))
 
 
 @router.post("/amd", status_code=204, summary="Who answered", openapi_extra=FORM)
-async def receive_amd(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
-    later.add_task(carrier_callbacks.follow_up, services, await carrier_callbacks.receive_amd(services, callback))
+async def receive_amd(request: Request) -> Response:
+    services = services_of(request)
+    return _heard(services, await carrier_callbacks.receive_amd(services, await callback_of(request)))
 
 
 @router.post("/recording", status_code=204, summary="A recording", openapi_extra=FORM)
-async def receive_recording(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> None:
-    applying = await carrier_callbacks.receive_recording(services, callback)
-    later.add_task(carrier_callbacks.follow_up, services, applying)
+async def receive_recording(request: Request) -> Response:
+    services = services_of(request)
+    return _heard(services, await carrier_callbacks.receive_recording(services, await callback_of(request)))
 
 
 @router.post(
@@ -115,10 +117,10 @@ async def receive_recording(services: ServicesDep, callback: CallbackDep, later:
     response_class=Response,
     responses=TWIML,
 )
-async def receive_voice(services: ServicesDep, callback: CallbackDep, later: BackgroundTasks) -> Response:
-    document, applying = await carrier_callbacks.receive_voice(services, callback)
-    later.add_task(carrier_callbacks.follow_up, services, applying)
-    return Response(document, media_type="text/xml", background=later)
+async def receive_voice(request: Request) -> Response:
+    services = services_of(request)
+    document, applying = await carrier_callbacks.receive_voice(services, await callback_of(request))
+    return _heard(services, applying, document)
 
 
 @router.post(
@@ -128,17 +130,23 @@ async def receive_voice(services: ServicesDep, callback: CallbackDep, later: Bac
     response_class=Response,
     responses=TWIML,
 )
-async def receive_inbound(services: ServicesDep, callback: InboundDep, later: BackgroundTasks) -> Response:
-    document, applying = await inbound_calls.receive_call(services, callback)
-    if applying is not None:
-        later.add_task(carrier_callbacks.follow_up, services, applying)
-    return Response(document, media_type="text/xml", background=later)
+async def receive_inbound(request: Request) -> Response:
+    services = services_of(request)
+    document, applying = await inbound_calls.receive_call(services, await inbound_of(request))
+    return _heard(services, applying, document)
 
 
 @router.post(
     "/inbound/status", status_code=204, summary="The status of a call that came in", openapi_extra=INBOUND_FORM
 )
-async def receive_inbound_status(services: ServicesDep, callback: InboundDep, later: BackgroundTasks) -> None:
-    applying = await inbound_calls.receive_status(services, callback)
-    if applying is not None:
-        later.add_task(carrier_callbacks.follow_up, services, applying)
+async def receive_inbound_status(request: Request) -> Response:
+    services = services_of(request)
+    return _heard(services, await inbound_calls.receive_status(services, await inbound_of(request)))
+
+
+def _heard(services: Services, applying: Applying | None, document: str | None = None) -> Response:
+    """The answer, with TwiML if there is any; whoever waits is told after it."""
+    later = None if applying is None else BackgroundTask(carrier_callbacks.follow_up, services, applying)
+    if document is None:
+        return Response(status_code=204, background=later)
+    return Response(document, media_type="text/xml", background=later)

@@ -61,16 +61,16 @@ def is_signed(
     if not signature or not secret or algorithm not in (HMAC_SHA1, HMAC_SHA256):
         return False
     validator = RequestValidator(secret)
-    address = urlsplit(public_address(public_base_url, path, query))
-    # The carrier may or may not have named the scheme's own port when it signed; both are the same address.
-    candidates = (remove_port(address), add_port(address))
+    written = public_address(public_base_url, path, query)
+    address = urlsplit(written)
+    # The carrier may or may not have named the scheme's own port when it signed; both are the same address. What was
+    # not signed at all is compared with each, so that the time taken says nothing about either.
+    candidates = dict.fromkeys((written, remove_port(address), add_port(address)))
     given = signature.encode()
-    # Every candidate is compared, so that the time taken says nothing about either.
-    matches = [
+    return any(
         hmac.compare_digest(validator.compute_signature(candidate, form, algorithm).encode(), given)
         for candidate in candidates
-    ]
-    return any(matches)
+    )
 
 
 def _secret(auth_token: str, settings: str | None, shared_keys: Mapping[str, str]) -> str | None:

@@ -56,10 +56,12 @@ class TextSession(AsyncSession):
     async def _tell(self, driver: "Driver[Any]", sql: str, parameters: Mapping[str, Any] | None) -> Result[Any]:
         try:
             cursor = await driver.execute(*_for_driver(sql, parameters))  # pyright: ignore[reportArgumentType]
-            if cursor.description is None:
+            told = cursor.pgresult
+            if told is None or told.nfields == 0:
                 return IteratorResult(_names(()), iter(()))
-            found = await cursor.fetchall()
-            return IteratorResult(_names(tuple([column.name for column in cursor.description])), iter(found))
+            # Not by way of the cursor's description, which makes an object of each column.
+            names = _names(tuple([told.fname(column) for column in range(told.nfields)]))
+            return IteratorResult(names, iter(await cursor.fetchall()))
         except psycopg.Error as error:
             await self._fail(driver, sql, error)
         except asyncio.CancelledError:
@@ -122,5 +124,5 @@ def _for_driver(sql: str, parameters: Mapping[str, Any] | None) -> tuple[str, Ma
 
 
 @lru_cache(maxsize=2000)
-def _names(names: tuple[str, ...]) -> SimpleResultMetaData:
-    return SimpleResultMetaData(names)
+def _names(names: tuple[bytes | None, ...]) -> SimpleResultMetaData:
+    return SimpleResultMetaData([name.decode() if name is not None else "" for name in names])

@@ -47,10 +47,9 @@ async def test_a_person_is_called_hears_the_message_and_every_report_comes_home(
         end = await at.customer.end()
         assert disposition(end) is Disposition.HUMAN
         assert [(event.sequence, event.status) for event in at.customer.events] == [
-            (0, CarrierStatus.INITIATED),
-            (1, CarrierStatus.RINGING),
-            (2, CarrierStatus.IN_PROGRESS),
-            (3, CarrierStatus.COMPLETED),
+            (0, CarrierStatus.RINGING),
+            (1, CarrierStatus.IN_PROGRESS),
+            (2, CarrierStatus.COMPLETED),
         ]
         assert {event.call_id for event in at.customer.events} == {CALL_ID}
         assert {event.carrier_call_id for event in at.customer.events} == {placed.carrier_call_id}
