@@ -1,7 +1,8 @@
 """The one request that makes a batch: its file, stored as it comes, and the fields before and behind it.
 
 Fields that come before the file are checked before anything of it is stored. Fields may come behind it too; until they
-have come nobody sees the batch's campaign, and a batch that is refused then leaves nothing behind.
+have come nobody sees the batch's campaign, and a batch that is refused then leaves nothing behind. So does one whose
+file shows by its beginning that it cannot be read.
 """
 
 import json
@@ -120,6 +121,7 @@ class _ReceivingBatch(Receiving):
         """All parts have come: what they say is in force, and the file may be read. Ids of batch and campaign, name."""
         import_id = await self.flush()
         given, options = _checked(self._fields)
+        await self.judge(import_id, options)
         async with self.services.database.transaction(self.actor.workspace_id) as session:
             numbers = await self._numbers(session, given)
             await hold_campaign(session, self._campaign_id)

@@ -1,5 +1,6 @@
 """A file of prospects on its way in: stored in pieces of one megabyte as it comes, read by a workflow afterwards."""
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -20,8 +21,8 @@ from api.schemas.uploads import MAX_FILE
 from dialer.domain.actors import Actor
 from dialer.domain.prospect_rows import FIELDS
 from dialer.domain.states import CampaignStatus
+from dialer.prospect_file import FileRefused, ReadOptions, is_package, judge_beginning
 from dialer.prospect_file.encodings import named_encoding
-from dialer.prospect_file.refusals import FileRefused
 from dialer.store import imports, prospect_reads
 from workflows.starts import import_workflow_id
 
@@ -106,6 +107,22 @@ class Receiving:
             await self._store(self.import_id, bytes(self._buffer))
             self._buffer.clear()
         return self.import_id
+
+    async def judge(self, import_id: UUID, options: UploadOptions) -> None:
+        """Look at the beginning of the stored file. Raises Invalid for what no import could read, whatever follows.
+
+        Of a spreadsheet the beginning tells nothing: a zip's directory is at its end.
+        """
+        async with self.services.database.transaction(self.actor.workspace_id) as session:
+            head = await imports.first_piece(session, import_id)
+        if is_package(head) or (self._size and not head):  # no longer stored: finish says why
+            return
+        chosen = ReadOptions(mapping=options.mapping, encoding=options.encoding)
+        try:
+            await asyncio.to_thread(judge_beginning, head, chosen, whole=self._size == len(head))
+        except FileRefused as refused:
+            field = "mapping" if refused.code.startswith("mapping_") else "file"
+            raise invalid(field, refused.code, f"{refused.message}. {refused.suggestion}") from None
 
     async def finish(self, session: AsyncSession, import_id: UUID, options: UploadOptions) -> None:
         """From now on the file may be read."""

@@ -87,7 +87,8 @@ async def create_batch(request: Request, services: ServicesDep, actor: Writer) -
     """One request: the file is imported, and its people are called from `scheduled_at` on.
 
     Any rule of a campaign may be a field of the form, or a member of `rules`. Fields before the file are checked before
-    the file is stored. The key needs `prospects:write` too.
+    the file is stored. A file whose beginning shows that it cannot be read is refused. The key needs `prospects:write`
+    too.
     """
     require(actor, "prospects:write")
 

@@ -68,17 +68,41 @@ class FileShape:
 def scan(stream: ByteStream, options: ReadOptions) -> FileShape:
     """Read a file once from its first byte, a megabyte at a time, and say what it is. Raises FileRefused."""
     head = _read_piece(stream)
-    _refuse_foreign(head)
-    bom, encoding = marked_encoding(head)
-    if not bom and options.encoding:
-        encoding = named_encoding(options.encoding)
-    survey = Survey(encoding)
+    bom, known = _told_encoding(head, options)
+    survey = Survey(known)
     size = 0
     for piece in itertools.chain([head], iter(lambda: _read_piece(stream), b"")):
         survey.add(piece[len(bom) :] if size == 0 else piece)
         size += len(piece)
+    return _shape(head, bom, survey, survey.encoding(), options, size)
+
+
+def judge_beginning(head: bytes, options: ReadOptions, *, whole: bool) -> None:
+    """Refuse a file for what its first megabyte says of it; never one that ``scan`` would take. Raises FileRefused.
+
+    ``head`` is not of a package (``is_package``); ``whole`` when nothing comes behind it. If something does, and only
+    all of it tells the encoding, the header is left to ``scan``: it may read otherwise.
+    """
+    bom, known = _told_encoding(head, options)
+    # Behind the last line end a letter may be cut in two.
+    text = head if whole else head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
+    survey = Survey(known)
+    survey.add(text[len(bom) :])
     encoding = survey.encoding()
-    first = Position(offset=len(bom), row=1)
+    if whole or known or encoding == "utf-8":
+        _shape(text, bom, survey, encoding, options, len(text) if whole else len(text) + 1)
+
+
+def _told_encoding(head: bytes, options: ReadOptions) -> tuple[bytes, str | None]:
+    """The byte-order mark, and the encoding that it, the zero bytes or the uploader tell. Raises FileRefused."""
+    _refuse_foreign(head)
+    bom, encoding = marked_encoding(head)
+    if not bom and options.encoding:
+        encoding = named_encoding(options.encoding)
+    return bom, encoding
+
+
+def _shape(head: bytes, bom: bytes, survey: Survey, encoding: str, options: ReadOptions, size: int) -> FileShape:
     text = head[len(bom) :].decode(encoding, "replace" if bytes_of(encoding) > 1 else "surrogateescape")
     named, skipped = _separator_line(text)
     first = Position(offset=len(bom) + len(skipped.encode(encoding)), row=1)

@@ -112,6 +112,13 @@ async def append_piece(session: AsyncSession, import_id: UUID, position: int, da
         raise await _conflict(session, import_id, "upload_ended")
 
 
+async def first_piece(session: AsyncSession, import_id: UUID) -> bytes:
+    """The file's first megabyte, or all of a shorter file; nothing when nothing is stored."""
+    sql = "SELECT data FROM import_pieces WHERE import_id = :id AND position = 0"
+    row = await one(session, sql, {"id": import_id})
+    return b"" if row is None else bytes(row.data)
+
+
 async def finish_upload(session: AsyncSession, import_id: UUID) -> int:
     """All bytes are there: from now on the file may be read. Returns its size. Raises ImportConflict."""
     sql = """

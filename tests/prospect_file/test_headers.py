@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from dialer.prospect_file import ReadOptions, scan
+from dialer.prospect_file import FileRefused, ReadOptions, judge_beginning, scan
 from tests.prospect_file.files import ANN, BOB, read, refused
 
 
@@ -76,6 +76,9 @@ def test_a_file_that_cannot_be_imported_is_refused_with_its_reason(data, code, c
     problem = refused(data)
     assert (problem.code, problem.column) == (code, column)
     assert problem.suggestion
+    with pytest.raises(FileRefused) as early:
+        judge_beginning(data[: 1 << 20], ReadOptions(), whole=len(data) <= 1 << 20)
+    assert early.value.code == code
 
 
 def test_a_mapping_that_does_not_fit_is_refused_naming_the_column():

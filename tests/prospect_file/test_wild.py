@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.prospect_file import FileRefused, is_package, write_csv
+from dialer.prospect_file import FileRefused, ReadOptions, is_package, judge_beginning, write_csv
 from tests.prospect_file.files import read
 from tests.prospect_file.make_wild import WILD, files
 
@@ -24,6 +24,9 @@ def test_a_wild_file_is_read_as_expected(beside: Path):
             write_csv(io.BytesIO(data), table, options.get("mapping", {}))
             data = table.getvalue()
         shape, rows, errors = read(data, **options)
+        # As if each were only the beginning of what is read: it must not be refused either.
+        judge_beginning(data, ReadOptions(**options), whole=True)
+        judge_beginning(data[: len(data) * 9 // 10], ReadOptions(**options), whole=False)
     except FileRefused as refused:
         found = {"refused": refused.code}
     else:
