@@ -99,7 +99,7 @@ async def _on_time(
         return []
     effects: list[EffectOut] = []
     if edit.touches("schedule.start_at") and after.start_at is not None and after.start_at > now:
-        message = "The campaign has begun: its start counts only for a resume after a pause"
+        message = "The campaign has begun: its start counts only for a resume after a pause, or for another launch"
         effects.append(EffectOut(code="has_begun", message=message, count=0))
     if edit.touches("calling_hours"):
         lanes = await due_lanes(session, edit.campaign_id)

@@ -52,9 +52,9 @@ class Controlled:
 
 
 async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
-    """``draft``, ``scheduled`` or ``completed`` becomes running, or scheduled when a draft's start lies ahead.
+    """``draft``, ``scheduled`` or ``completed`` becomes running, or scheduled when its start lies ahead.
 
-    A recurring one waits for its first run, and one that waits runs now.
+    A recurring one waits for its next run, and one that waits runs now.
     """
     row = await _held(session, campaign_id, None)
     now = await _now(session)
@@ -63,9 +63,8 @@ async def launch(session: AsyncSession, campaign_id: UUID) -> Controlled:
     if row.status not in (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.COMPLETED):
         raise StateConflict(row.status)
     rules = rules_from_json(row.settings)
-    later = row.status == CampaignStatus.DRAFT and rules.start_at is not None and rules.start_at > now
-    if rules.recurrence is not None:
-        later = row.status != CampaignStatus.SCHEDULED
+    ahead = rules.recurrence is not None or (rules.start_at is not None and rules.start_at > now)
+    later = ahead and row.status != CampaignStatus.SCHEDULED
     status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
     await reopen_held(session, campaign_id, fixed_zone=rules.hours.zone != PROSPECT_ZONE)
     if rules.recurrence is not None and not later:

@@ -40,6 +40,20 @@ async def test_a_launch_before_its_start_is_scheduled_and_the_next_one_starts_it
     assert (await api.post(f"{path}/launch", expect=202))["status"] == "running"
 
 
+async def test_a_completed_campaign_with_a_new_start_waits_for_it(api_with_temporal: Api):
+    api = api_with_temporal
+    path = await _ready(api)
+    for expected in ("scheduled", "running"):
+        await api.read("UPDATE campaigns SET status = 'completed', completed_reason = 'all_final' RETURNING 1")
+        start_at = "2036-12-01T08:00:00Z" if expected == "scheduled" else None
+        await api.call("PATCH", path, expect=200, json={"schedule": {"start_at": start_at}})
+        assert (await api.post(f"{path}/launch", expect=202))["status"] == expected
+    await api.call("PATCH", path, expect=200, json={"schedule": {"start_at": "2036-12-01T08:00:00Z"}})
+    await api.post(f"{path}/pause", expect=200)
+    assert (await api.post(f"{path}/resume", expect=200))["status"] == "scheduled"
+    assert (await api.post(f"{path}/launch", expect=202))["status"] == "running"
+
+
 async def test_pause_resume_and_stop_are_idempotent(api_with_temporal: Api):
     api = api_with_temporal
     path = await _ready(api)

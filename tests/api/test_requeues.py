@@ -71,6 +71,17 @@ async def test_a_completed_campaign_is_launched_when_the_request_says_so(api_wit
     assert problem["current_status"] == "stopped"
 
 
+async def test_a_completed_campaign_with_a_new_start_calls_them_then(api_with_temporal: Api):
+    api = api_with_temporal
+    path, person = await _exhausted(api)
+    await _set(api, "campaigns", path.rpartition("/")[2], "status = 'completed', completed_reason = 'all_final'")
+    await api.call("PATCH", path, expect=200, json={"schedule": {"start_at": "2036-12-01T08:00:00Z"}})
+    done = await api.post(f"{path}/requeue", {"launch": True}, expect=200)
+    assert (done["requeued"], done["status"]) == (1, "scheduled")
+    explained = await api.get(f"{person}/explain")
+    assert (explained["callable"], explained["next_eligible_at"]) == (False, "2036-12-01T08:00:00Z")
+
+
 BAD_REQUEUES: list[tuple[dict[str, Any], str]] = [
     ({"dispositions": ["sleeping"]}, "dispositions[0]"),
     ({"outcomes": ["sold"]}, "outcomes[0]"),
