@@ -12,7 +12,18 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dialer.domain.breaker import FAILURES_IN_A_ROW, BreakerRules, Trip, Trouble, backoff_s, is_open_after, judge_calls
+from dialer.domain.breaker import (
+    FAILURES_IN_A_ROW,
+    BreakerRules,
+    EndedCall,
+    GoingOn,
+    Trip,
+    Trouble,
+    backoff_s,
+    going_on_beside,
+    is_open_after,
+    judge_calls,
+)
 from dialer.domain.dispositions import Disposition
 from dialer.domain.timing import Timing
 from dialer.store.database import one, rows
@@ -22,7 +33,8 @@ ASKING = f"""CASE WHEN b.failures >= {FAILURES_IN_A_ROW} THEN CASE WHEN b.open_u
     ELSE greatest(0, 1 - (SELECT count(*) FROM calls WHERE carrier_account_id = a.id
         AND state IN ('claimed', 'dialing'))) END END"""
 
-#: The newest calls are read this far: those that were never dialed tell nothing, and may be many.
+#: The last ended calls are read this far, whatever is left out of them: right after a campaign was resumed, all that
+#: it has ever called would be left out.
 _READ_PER_CALL = 4
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
@@ -92,19 +104,44 @@ async def no_answer(session: AsyncSession, campaign_id: UUID) -> NoAnswer | None
 
 
 async def judge_campaign(session: AsyncSession, campaign: Row[Any], rules: BreakerRules) -> Trip | None:
-    """Look at the last calls of a campaign (id, judged_from) that were claimed since it was launched or resumed."""
+    """Look at the last ended calls of a campaign (id, judged_from) that were claimed since it was launched or resumed.
+
+    Failed ones are often over sooner than calls that work: before it trips, those that go on are counted too.
+    """
+    newest = await _last_ended(session, campaign, rules)
+    dispositions = [call.disposition for call in newest]
+    trip, others = judge_calls(rules, dispositions), going_on_beside(newest)
+    if trip is None or others is None:
+        return trip
+    return judge_calls(rules, dispositions, await _going_on(session, campaign.id, others))
+
+
+async def _last_ended(session: AsyncSession, campaign: Row[Any], rules: BreakerRules) -> list[EndedCall]:
     sql = """
-        SELECT disposition FROM (
-            SELECT created_at, id, state, disposition FROM calls
-            WHERE campaign_id = :id AND direction <> 'inbound'
-                AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
-            ORDER BY created_at DESC, id DESC LIMIT :read
-        ) AS newest WHERE state = 'ended' ORDER BY created_at DESC, id DESC LIMIT :window"""
+        SELECT disposition, created_at, ended_at - created_at AS took FROM (
+            SELECT disposition, direction, created_at, ended_at, id FROM calls
+            WHERE campaign_id = :id AND state = 'ended' ORDER BY ended_at DESC, id DESC LIMIT :read
+        ) AS last
+        WHERE direction <> 'inbound' AND disposition <> 'unknown'
+            AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
+        ORDER BY ended_at DESC, id DESC LIMIT :window"""
     parameters = {
         "id": campaign.id,
         "since": campaign.judged_from,
         "read": rules.window * _READ_PER_CALL,
-        "window": rules.window * 2,
+        "window": rules.window,
     }
-    found = await rows(session, sql, parameters)
-    return judge_calls(rules, [Disposition(row.disposition) for row in found])
+    return [
+        EndedCall(disposition=Disposition(row.disposition), claimed_at=row.created_at, took=row.took)
+        for row in await rows(session, sql, parameters)
+    ]
+
+
+async def _going_on(session: AsyncSession, campaign_id: UUID, others: GoingOn) -> int:
+    sql = """
+        SELECT count(*) AS n FROM calls
+        WHERE campaign_id = :id AND state IN ('accepted', 'ringing', 'in_progress') AND created_at >= :since
+            AND (state = 'in_progress' OR created_at < dialer_now() - CAST(:older AS interval))"""
+    found = await one(session, sql, {"id": campaign_id, "since": others.claimed_from, "older": others.older_than})
+    assert found is not None
+    return found.n

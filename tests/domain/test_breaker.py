@@ -1,6 +1,17 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from dialer.domain.breaker import FAILURES_IN_A_ROW, BreakerRules, backoff_s, is_open_after, judge_calls
+from dialer.domain.breaker import (
+    FAILURES_IN_A_ROW,
+    BreakerRules,
+    EndedCall,
+    GoingOn,
+    backoff_s,
+    going_on_beside,
+    is_open_after,
+    judge_calls,
+)
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.dispositions import Disposition as D
 from dialer.domain.states import PausedReason
@@ -52,6 +63,25 @@ def test_a_trip_tells_its_figures() -> None:
         "threshold": 0.5,
         "dispositions": {"carrier_error": 4, "provider_error": 2},
     }
+
+
+def test_calls_that_go_on_count_as_calls_that_work_and_never_make_up_for_too_few_that_ended() -> None:
+    trip = judge_calls(RULES, [D.CARRIER_ERROR] * 10, going_on=10)
+    assert trip is not None
+    assert (trip.figures["calls"], trip.figures["share"]) == (20, 0.5)
+    assert judge_calls(RULES, [D.CARRIER_ERROR] * 10, going_on=11) is None
+    assert judge_calls(RULES, [D.CARRIER_ERROR] * 4, going_on=1) is None
+
+
+def test_beside_failed_calls_count_those_claimed_since_that_have_outlived_all_of_them() -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    early, *late = [
+        EndedCall(disposition=D.CARRIER_ERROR, claimed_at=noon + timedelta(seconds=at), took=timedelta(seconds=took))
+        for at, took in ((-60, 30), (0, 1), (1, 2), (2, 1))
+    ]
+    worked = EndedCall(disposition=D.HUMAN, claimed_at=noon - timedelta(hours=1), took=timedelta(minutes=59))
+    assert going_on_beside([*late, worked, early]) == GoingOn(claimed_from=noon, older_than=timedelta(seconds=30))
+    assert going_on_beside([worked]) is None
 
 
 def test_a_campaign_without_a_word_on_it_has_the_usual_breaker_and_null_turns_it_off() -> None:

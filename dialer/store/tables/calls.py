@@ -115,6 +115,7 @@ class Call(Tenant):
         Index("ix_calls_number_dialed", "phone_number_id", "dialed_at"),
         Index("ix_calls_prospect_id", "prospect_id", "created_at"),
         Index("ix_calls_campaign_id", "campaign_id", "created_at", "id"),
+        Index("ix_calls_ended", "campaign_id", "ended_at", "id", postgresql_where=text("state = 'ended'")),
         Index("ix_calls_workspace_id", "workspace_id", "created_at", "id"),
         Index("ix_calls_contact_id", "contact_id", "created_at"),
         Index(
