@@ -30,6 +30,7 @@ async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) 
         rules = rules_from_json(facts["settings"])
         campaign = await campaign_row(session, facts["campaign_id"])
         capacity = await read_capacity(session, campaign, rules)
+    starts_at = _starts_at(facts, rules)
     zones = ZoneSet.parse(facts["zone_set"]) if facts["zone_set"] else None
     accounts = [capacity.accounts[number.account_id] for number in capacity.numbers]
     full = capacity.campaign_live >= capacity.campaign_max_concurrent
@@ -40,7 +41,7 @@ async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) 
     )
     paced = capacity.campaign_rate.backlog_s > timing.turn_s
     checks = [
-        _status(facts, rules),
+        _status(facts, rules, starts_at),
         *_window(rules, zones, facts, timing),
         _check("suppression", not facts["suppressed"], "not on the do-not-call list", "on the do-not-call list"),
         _check("caps", not full, "below every limit", "every slot of campaign, workspace, account or numbers is taken"),
@@ -49,7 +50,7 @@ async def explain_prospect(services: Services, actor: Actor, prospect_id: UUID) 
         GateCheck(name="budget", passed=True, why="no budget is set"),
         _attempts(facts, rules),
     ]
-    begin = max(facts["now"], facts["next_due_at"] or facts["now"], rules.start_at or facts["now"])
+    begin = max(facts["now"], facts["next_due_at"] or facts["now"], starts_at or facts["now"])
     opening = rules.hours.next_open(begin, timedelta(seconds=timing.window_margin_s), zones)
     return explained(checks, opening)
 
@@ -72,13 +73,19 @@ def gate_out(check: GateCheck) -> Gate:
     )
 
 
-def _status(facts: Mapping[str, Any], rules: CampaignRules) -> GateCheck:
+def _starts_at(facts: Mapping[str, Any], rules: CampaignRules) -> datetime | None:
+    """When a campaign that waits begins; None for one that has begun, or begins when somebody says so."""
+    if facts["campaign_status"] != CampaignStatus.SCHEDULED:
+        return None
+    return rules.start_at if rules.recurrence is None else rules.recurrence.next_run(facts["now"])
+
+
+def _status(facts: Mapping[str, Any], rules: CampaignRules, starts_at: datetime | None) -> GateCheck:
     now: datetime = facts["now"]
     if facts["campaign_status"] != CampaignStatus.RUNNING:
-        scheduled = facts["campaign_status"] == CampaignStatus.SCHEDULED
         reason = f" ({facts['paused_reason']})" if facts["paused_reason"] else ""
         why = f"the campaign is {facts['campaign_status']}{reason}"
-        return GateCheck(name="status", passed=False, why=why, next_eligible_at=rules.start_at if scheduled else None)
+        return GateCheck(name="status", passed=False, why=why, next_eligible_at=starts_at)
     if rules.end_at is not None and now >= rules.end_at:
         return GateCheck(name="status", passed=False, why="the campaign's end has passed")
     if facts["in_call"] or facts["state"] == ProspectState.IN_CALL:

@@ -6,6 +6,7 @@ from uuid import uuid4
 from tests.api.apis import ALWAYS, PERSON, Api, fields_of
 
 OTHER = "+12025550124"
+LATER = "2036-12-01T08:00:00Z"
 
 
 async def test_a_prospect_is_added_once(api: Api):
@@ -111,6 +112,8 @@ async def test_explain_names_every_gate_and_the_one_that_blocks(api: Api):
     explained = await api.get(path)
     assert explained["callable"] is True
     assert explained["next_eligible_at"] is not None
+    await api.call("PATCH", f"/campaigns/{campaign['id']}", expect=200, json={"schedule": {"start_at": LATER}})
+    assert (await api.get(path))["next_eligible_at"] < LATER, "it has begun"
     await api.read("UPDATE prospects SET next_due_at = dialer_now() + interval '1 hour' RETURNING 1")
     explained = await api.get(path)
     assert (explained["callable"], explained["blocked_by"]) == (False, "status")

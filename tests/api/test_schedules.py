@@ -110,3 +110,16 @@ async def test_a_launch_while_it_waits_calls_the_unreached_again_unless_it_is_re
 
 async def states(api: Api, path: str) -> list[str]:
     return [person["state"] for person in (await api.get(f"{path}/prospects"))["items"]]
+
+
+@pytest.mark.parametrize("start_at", [None, "2026-01-01T00:00:00Z"])
+async def test_somebody_who_waits_is_called_at_the_next_run(api: Api, start_at: str | None) -> None:
+    monthly = {"time_zone": "Europe/Rome", "start_at": start_at, "recurrence": {"cron": ["0 9 1 * *"]}}
+    made = await api.campaign(schedule=monthly)
+    path = f"/campaigns/{made['id']}"
+    person = await api.post(f"{path}/prospects", {"phone": "+12025550123"})
+    await api.post(f"{path}/launch", expect=202)
+    coming = (await api.get(f"{path}/schedule"))["coming"][0]["due_at"]
+    explained = await api.get(f"/prospects/{person['id']}/explain")
+    assert (explained["blocked_by"], explained["next_eligible_at"]) == ("status", coming)
+    assert explained["gates"][0]["next_eligible_at"] == coming
