@@ -77,6 +77,7 @@ class WorkflowClient:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=name,
+            static_details=self._details(f"campaigns/{campaign_id}"),
             search_attributes=_attributes(workspace_id, campaign_id),
         )
 
@@ -99,6 +100,7 @@ class WorkflowClient:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=policies.TERMINATE_EXISTING if anew else policies.USE_EXISTING,
             static_summary="Prospects from a file",
+            static_details=self._details(f"imports/{import_id}"),
             search_attributes=_attributes(workspace_id, campaign_id),
         )
 
