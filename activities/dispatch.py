@@ -196,7 +196,7 @@ class DispatchActivities:
             elif opened:
                 found = await claim(session, campaign, rules, opened, now, self._timing)
                 step = _claimed(found, now)
-                if found.blocked is Blocked.CARRIER and not campaign.reopening:
+                if found.blocked in (Blocked.CARRIER, Blocked.DAY) and not campaign.reopening:
                     waiting = await what_now(session, campaign, rules, now, self._timing)
                     step = Step(waiting=waiting, ends_at=rules.end_at, retry_s=_ask_again_s(waiting, now), now=now)
                 step = replace(step, reopening=campaign.reopening)
@@ -384,7 +384,7 @@ def _claimed(found: Claim, now: datetime) -> Step:
 
 
 def _ask_again_s(waiting: Waiting, now: datetime) -> float | None:
-    """None while it is known until when; else a call is asking the carrier, or it has just answered."""
+    """None while it is known until when; else a call asks the carrier, it has just answered, or a number is free."""
     if waiting.until is not None and waiting.until > now:
         return None
     return ASK_AGAIN_S

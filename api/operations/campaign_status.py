@@ -22,7 +22,7 @@ from dialer.store.waiting_counts import held_people, who_waits
 
 OVER = (CampaignStatus.COMPLETED, CampaignStatus.STOPPED)
 #: Told by counting the people; for whatever else a campaign waits, the reason's own words come first.
-_OF_PEOPLE = (Reason.RUNNING, Reason.SLOTS, Reason.WINDOW, Reason.DUE)
+_OF_PEOPLE = (Reason.RUNNING, Reason.SLOTS, Reason.NUMBERS, Reason.WINDOW, Reason.DUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,9 @@ class WaitOut(View):
 
     reason: str = Field(
         description="`window`: calling hours. `due`: a redial, or the time that was agreed. `slots`: as many calls as "
-        "allowed are in flight. `turn`: may be called now, one after the other. `held`: until something is mended. "
+        "allowed are in flight, of the campaign, the workspace, the carrier account or the caller numbers. `numbers`: "
+        "the caller numbers have made all calls of 24 hours. `turn`: may be called now, one after the other. "
+        "`held`: until something is mended. "
         "Others: what the campaign as a whole waits for.",
         examples=["window"],
     )

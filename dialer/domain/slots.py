@@ -29,6 +29,8 @@ class Blocked(StrEnum):
     """What keeps a campaign from claiming anybody now."""
 
     SLOTS = "slots"
+    DAY = "day"
+    """Its caller numbers have made all calls that they may make in 24 hours."""
     PACE = "pace"
     SHARE = "share"
     """There is room, and it is the others' turn."""
@@ -86,6 +88,11 @@ class NumberCapacity:
             if limit is not None
         ]
         return max(0, min(limits, default=10**9))
+
+    @property
+    def is_spent(self) -> bool:
+        """True when it has made all calls that it may make in 24 hours."""
+        return self.calls_per_day is not None and self.calls_today >= self.calls_per_day
 
     def turns(self, turn_s: float) -> int:
         return turns_left(self.rate, turn_s) if self.rate is not None else 10**9
@@ -226,7 +233,8 @@ def _blocked(capacity: Capacity, turn_s: float) -> Blocked:
     )
     able = [(n, a) for n, a in limits if n.slots() > 0 and a.max_concurrent > a.live]
     if slots <= 0 or not able:
-        return Blocked.SLOTS
+        spent = bool(limits) and all(number.is_spent for number, _ in limits)
+        return Blocked.DAY if slots > 0 and spent else Blocked.SLOTS
     own_pace = capacity.own_turns(turn_s) <= 0
     paced = own_pace or turns_left(capacity.workspace.rate, turn_s) <= 0
     turns = any(n.turns(turn_s) > 0 and turns_left(a.rate, turn_s) > 0 for n, a in able)

@@ -12,6 +12,7 @@ DUE = "due"
 HELD = "held"
 SLOTS = "slots"
 TURN = "turn"
+NUMBERS = "numbers"
 
 _HELD_FOR: Mapping[str, str] = MappingProxyType(
     {"zone_unresolved": "no time zone", "never_open": "no calling hours within 14 days"}
@@ -77,6 +78,18 @@ def for_a_slot(people: Counted, live: int, slots: int) -> Wait:
     """People who may be called now, while as many calls as are allowed are in flight."""
     text = f"{_people(people)} for a slot: {live:,} of {slots:,} are taken"
     return Wait(reason=SLOTS, count=people.n, exact=people.exact, text=text)
+
+
+def for_a_shared_slot(people: Counted, what: str) -> Wait:
+    """The same for slots of the workspace, an account or the caller numbers: ``what`` is "a slot: all … are taken"."""
+    return Wait(reason=SLOTS, count=people.n, exact=people.exact, text=f"{_people(people)} for {what}")
+
+
+def for_numbers(people: Counted, what: str, until: datetime | None, zone: str, now: datetime) -> Wait:
+    """People who may be called now, by numbers that have made all calls of a day."""
+    text = f"{_people(people)} for {what}"
+    text += "" if until is None else f", the next may leave at {clock(until, zone, now)}"
+    return Wait(reason=NUMBERS, count=people.n, exact=people.exact, until=until, time_zone=zone, text=text)
 
 
 def for_their_turn(people: Counted) -> Wait:

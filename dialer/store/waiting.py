@@ -20,6 +20,7 @@ from dialer.store.breakers import no_answer
 from dialer.store.claims import Lane
 from dialer.store.database import one, rows
 from dialer.store.imports import ADDING
+from dialer.store.shared_limits import full_limit
 from dialer.store.tables.base import LIVE
 
 
@@ -36,6 +37,8 @@ class Reason(StrEnum):
     IMPORT = "import"
     CARRIER = "carrier"
     """No account that the campaign may use answers; ``until`` is when one call asks again."""
+    NUMBERS = "numbers"
+    """Its caller numbers have made all calls that they may make in 24 hours."""
     NOBODY = "nobody"
     OVER = "over"
 
@@ -156,6 +159,11 @@ async def _by_lanes(
         silent = await no_answer(session, campaign_id)
         if silent is not None:
             return Waiting(reason=Reason.CARRIER, until=silent.until or now, text=CARRIER_TEXTS[silent.reason])
+        full = await full_limit(session, campaign_id)
+        if full is not None and full.is_day:
+            return Waiting(reason=Reason.NUMBERS, until=full.until or now, text=full.text)
+        if full is not None:
+            return Waiting(reason=Reason.SLOTS, until=now, text=full.text)
         return Waiting(reason=Reason.RUNNING, until=now, text="calling")
     until = next_call_at(lanes, rules, now, timing)
     if until is not None:

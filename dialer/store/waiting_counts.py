@@ -14,10 +14,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.states import ProspectState
 from dialer.domain.timing import Timing
-from dialer.domain.waits import Counted, Wait, for_a_slot, for_hours, for_their_time, for_their_turn, held, share
+from dialer.domain.waits import (
+    Counted,
+    Wait,
+    for_a_shared_slot,
+    for_a_slot,
+    for_hours,
+    for_numbers,
+    for_their_time,
+    for_their_turn,
+    held,
+    share,
+)
 from dialer.domain.zones import ZoneSet
 from dialer.store.database import one, rows
-from dialer.store.waiting import DueLane, Waiting, due_lanes, open_lanes
+from dialer.store.waiting import DueLane, Reason, Waiting, due_lanes, open_lanes
 
 CAP = 200
 """Rows that are looked at for one count; one of the counts can be larger and still be exact."""
@@ -58,15 +69,25 @@ async def who_waits(
     out_of_hours, later, callable_now = share(ready, looked)
     waits: list[Wait] = []
     if callable_now.n:
-        full = live >= rules.pace.max_concurrent
-        waits.append(
-            for_a_slot(callable_now, live, rules.pace.max_concurrent) if full else for_their_turn(callable_now)
-        )
+        waits.append(_for_a_call(callable_now, campaign, rules, live, waiting, now))
     if out_of_hours.n:
         waits.append(for_hours(out_of_hours, *_opening(closed, rules, waiting.until, now, timing), now))
     if later.n:
         waits.append(for_their_time(later, first, _zone(campaign.settings), now))
     return waits + found
+
+
+def _for_a_call(
+    people: Counted, campaign: Row[Any], rules: CampaignRules, live: int, waiting: Waiting, now: datetime
+) -> Wait:
+    """What people wait for who may be called now."""
+    if live >= rules.pace.max_concurrent:
+        return for_a_slot(people, live, rules.pace.max_concurrent)
+    if waiting.reason is Reason.SLOTS:
+        return for_a_shared_slot(people, waiting.text)
+    if waiting.reason is Reason.NUMBERS:
+        return for_numbers(people, waiting.text, waiting.until, _zone(campaign.settings), now)
+    return for_their_turn(people)
 
 
 async def held_people(session: AsyncSession, campaign_id: UUID, prospects: Mapping[str, int]) -> list[Wait]:

@@ -134,6 +134,19 @@ async def test_the_next_redial_is_waited_for(database: Database, workflows: Reco
     assert (ended.end, ended.waiting_for, ended.idle_until) == (LegEnd.IDLE, "the next redial", moment(due))
 
 
+async def test_numbers_that_have_made_their_calls_of_a_day_are_waited_for_by_a_durable_timer(
+    database: Database, workflows: Recorder
+) -> None:
+    line = await make_line(database, people=PEOPLE)
+    await line.run("UPDATE phone_numbers SET calls_per_day = 1")
+    call = await claim_one(line)
+    await gate(line, call.call_id)
+    ended = await leg(line, workflows)
+    (row,) = await line.read("SELECT dialed_at + interval '24 hours' AS again FROM calls WHERE campaign_id = :c")
+    assert (ended.end, ended.claimed, ended.idle_until) == (LegEnd.IDLE, 0, moment(row.again))
+    assert ended.waiting_for == "a caller number: it has made all calls of 24 hours"
+
+
 async def test_a_wait_that_ends_within_the_leg_is_no_reason_to_go_idle(database: Database, workflows: Recorder) -> None:
     line = await make_line(database, people=1)
     await line.run("UPDATE prospects SET next_due_at = dialer_now() + interval '0.3 s' WHERE campaign_id = :c")

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.api.apis import Api
 
 NINE_TO_FIVE = {
@@ -75,6 +77,50 @@ async def test_a_full_campaign_says_so(api: Api):
     status = await api.get(f"{path}/status")
     assert status["waiting_for"] == "2 people wait for a slot: 1 of 1 are taken"
     assert [(wait["reason"], wait["count"]) for wait in status["waiting"]] == [("slots", 2)]
+
+
+async def _call_in_flight(api: Api) -> None:
+    """A call over the campaign's number that somebody else's person is in, so to speak."""
+    await _write(
+        api,
+        """WITH one AS (UPDATE prospects SET state = 'in_call' WHERE phone = '+12025550100' RETURNING *)
+           INSERT INTO calls (workspace_id, campaign_id, prospect_id, contact_id, state, dialed_at, phone_number_id,
+               carrier_account_id)
+           SELECT o.workspace_id, o.campaign_id, o.id, o.contact_id, 'ringing', dialer_now(), n.id, n.carrier_account_id
+           FROM one o JOIN campaign_numbers m ON m.campaign_id = o.campaign_id
+               JOIN phone_numbers n ON n.id = m.phone_number_id""",
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("workspaces SET max_concurrent = 1", "2 people wait for a slot: all 1 of the workspace are taken"),
+        ("carrier_accounts SET max_concurrent = 1", "2 people wait for a slot: all 1 of its carrier account are taken"),
+        ("phone_numbers SET max_concurrent = 1", "2 people wait for a slot: all of its caller numbers are taken"),
+    ],
+)
+async def test_a_limit_that_is_shared_with_others_says_so(api: Api, limit: str, words: str):
+    path = await _running(api, 3, somewhere_at(12, datetime.now(UTC)))
+    await _call_in_flight(api)
+    await _write(api, f"UPDATE {limit}")
+    status = await api.get(f"{path}/status")
+    assert status["waiting_for"] == words
+    assert [(wait["reason"], wait["count"]) for wait in status["waiting"]] == [("slots", 2)]
+
+
+async def test_numbers_that_have_made_their_calls_of_a_day_say_when_the_next_is_allowed(api: Api):
+    path = await _running(api, 3, somewhere_at(12, datetime.now(UTC)))
+    await _call_in_flight(api)
+    await _write(api, "UPDATE phone_numbers SET calls_per_day = 1")
+    status = await api.get(f"{path}/status")
+    (wait,) = status["waiting"]
+    assert (wait["reason"], wait["count"]) == ("numbers", 2)
+    assert status["waiting_for"].startswith(
+        "2 people wait for a caller number: it has made all calls of 24 hours, the next may leave at "
+    )
+    left = datetime.fromisoformat(status["next_call_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
 
 
 async def test_whatever_else_a_campaign_waits_for_is_told_in_its_own_words(api: Api):

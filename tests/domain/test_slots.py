@@ -171,6 +171,17 @@ def test_what_only_the_pace_holds_back_is_told_apart_from_missing_slots() -> Non
     assert (paced.retry_s, full.retry_s) == (0.1, None)
 
 
+def test_numbers_that_have_made_their_calls_of_a_day_are_told_apart_from_missing_slots() -> None:
+    spent = number(calls_per_day=5, calls_today=5)
+    found = [
+        room(capacity([spent]), TURN_S, 9),
+        room(capacity([spent, number(1, max_concurrent=1, live=1)]), TURN_S, 9),
+        room(capacity([spent], campaign_max_concurrent=1, campaign_live=1), TURN_S, 9),
+    ]
+    assert [each.blocked for each in found] == [Blocked.DAY, Blocked.SLOTS, Blocked.SLOTS]
+    assert claimed([spent, number(1)]) > 0
+
+
 def test_who_is_far_behind_looks_again_later() -> None:
     slow = account(rate=Rate(per_second=2.0, waiting=2))
     alone = room(capacity([number()], slow), TURN_S, 9)
