@@ -22,6 +22,7 @@ from api.operations.campaign_settings import (
     opens_for_some,
     schedule_problems,
     settings_of,
+    start_problems,
     versioned,
 )
 from api.operations.campaigns import LIVE_STATUSES, campaign_out, find_campaign, slug_taken
@@ -176,6 +177,9 @@ async def _problems(
     mistimed = schedule_problems(settings, services.now(), services.settings.timing)
     if not mistimed and row["status"] in LIVE_STATUSES:
         mistimed = [] if await _somebody_left(services, session, row["id"], settings) else [never_opens()]
+    if wish.restored_from is None or row["status"] == CampaignStatus.SCHEDULED:
+        # That of an earlier version has passed in its time, and matters only where it would begin the campaign now.
+        mistimed = [*start_problems(settings, services.now(), row["settings"]), *mistimed]
     return [*problems, *mistimed, *removal_problems(row, settings)]
 
 

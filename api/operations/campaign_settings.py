@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.operations.errors import FieldError, Invalid
 from api.operations.recurrences import recurrence_problems
 from api.schemas.campaigns import CampaignRulesIn
+from dialer.domain.batch_times import has_passed
 from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.timing import Timing
@@ -83,6 +84,38 @@ def dialed_once(settings: Mapping[str, Any]) -> list[FieldError]:
     return [
         FieldError(field=field, code="not_for_batches", message=message) for field, message in wrong.items() if message
     ]
+
+
+def without_passed_start(settings: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """These stored settings for a campaign that has yet to begin."""
+    if not _start_has_passed(settings, now):
+        return dict(settings)
+    return {**settings, "schedule": {**settings["schedule"], "start_at": None}}
+
+
+def start_problems(
+    settings: Mapping[str, Any], now: datetime, before: Mapping[str, Any] | None = None
+) -> list[FieldError]:
+    """What is wrong with a start that is given now, and was not already given ``before``.
+
+    Nobody's phone is to ring at once for want of the right year or offset.
+    """
+    kept = before is not None and _start_of(before) == _start_of(settings)
+    if kept or not _start_has_passed(settings, now):
+        return []
+    message = "start_at has passed; leave it out to begin at the launch"
+    return [FieldError(field="schedule.start_at", code="in_the_past", message=message)]
+
+
+def _start_has_passed(settings: Mapping[str, Any], now: datetime) -> bool:
+    """Never of a campaign that recurs: it may do so since long ago, and begins with its next run."""
+    start_at = _start_of(settings)
+    return start_at is not None and settings["schedule"].get("recurrence") is None and has_passed(start_at, now)
+
+
+def _start_of(settings: Mapping[str, Any]) -> datetime | None:
+    start_at = settings["schedule"].get("start_at")
+    return None if start_at is None else datetime.fromisoformat(start_at)
 
 
 def schedule_problems(settings: Mapping[str, Any], now: datetime, timing: Timing) -> list[FieldError]:

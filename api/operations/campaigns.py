@@ -7,7 +7,14 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.operations.campaign_settings import agent_problem, checked_numbers, schedule_problems, settings_of
+from api.operations.campaign_settings import (
+    agent_problem,
+    checked_numbers,
+    schedule_problems,
+    settings_of,
+    start_problems,
+    without_passed_start,
+)
 from api.operations.errors import Conflict, Invalid, NotFound
 from api.operations.filters import created
 from api.operations.listing import ListRequest, listed
@@ -68,8 +75,8 @@ async def read_campaign(services: Services, actor: Actor, reference: str) -> Cam
 
 async def create_campaign(services: Services, actor: Actor, given: CampaignIn) -> CampaignOut:
     """A draft. Raises Invalid naming what is wrong, Conflict for a slug that is taken."""
-    settings = settings_of(given)
-    errors = schedule_problems(settings, services.now(), services.settings.timing)
+    settings, now = settings_of(given), services.now()
+    errors = [*start_problems(settings, now), *schedule_problems(settings, now, services.settings.timing)]
     try:
         async with services.database.transaction(actor.workspace_id) as session:
             problem = await agent_problem(session, given.agent_id)
@@ -98,11 +105,11 @@ async def create_campaign(services: Services, actor: Actor, given: CampaignIn) -
 
 
 async def clone_campaign(services: Services, actor: Actor, reference: str, given: CloneIn) -> CampaignOut:
-    """A draft with the same rules and nobody in it. A schedule that has passed is left out."""
+    """A draft with the same rules and nobody in it. A start or a schedule that has passed is left out."""
     try:
         async with services.database.transaction(actor.workspace_id) as session:
             row = await find_campaign(session, reference)
-            settings = dict(row["settings"])
+            settings = without_passed_start(row["settings"], services.now())
             if schedule_problems(settings, services.now(), services.settings.timing):
                 settings["schedule"] = {**settings["schedule"], "start_at": None, "end_at": None}
             campaign_id = await campaign_rows.create(

@@ -126,6 +126,18 @@ async def test_a_restore_is_refused_naming_everything_that_cannot_be_given_today
     await api.refused("GET", f"/campaigns/{campaign['id']}/versions/x", 422)
 
 
+async def test_a_start_that_has_passed_is_restored_unless_people_would_be_called_at_once(api: Api):
+    campaign = await api.campaign(schedule={"start_at": "2036-12-01T08:00:00Z"})
+    await patched(api, campaign, schedule={"start_at": "2036-12-02T08:00:00Z"})
+    past = "jsonb_set(settings, '{schedule,start_at}', '\"2020-01-01T00:00:00Z\"')"
+    await api.read(f"UPDATE setting_versions SET settings = {past} WHERE version = 1 RETURNING 1")
+    restore = f"/campaigns/{campaign['id']}/versions/1/restore"
+    await api.read("UPDATE campaigns SET status = 'scheduled' RETURNING 1")
+    assert fields_of(await api.refused("POST", restore, 422)) == {"schedule.start_at"}
+    await run(api, campaign)
+    assert (await api.post(restore, expect=200))["schedule"]["start_at"] == "2020-01-01T00:00:00Z"
+
+
 async def test_a_version_from_before_agents_were_kept_is_read_and_restores_the_rules_alone(api: Api):
     campaign = await api.campaign(ring_timeout_s=20)
     await patched(api, campaign, ring_timeout_s=30, caller_numbers=[OTHER_CALLER])

@@ -1,5 +1,6 @@
 """Campaigns as documents: what is refused, what is kept, what a change does."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"calling_hours": {"zone": "EST"}}, "calling_hours.zone"),
     ({"calling_hours": {"holidays": "XX"}}, "calling_hours.holidays"),
     ({"schedule": {"end_at": "2020-01-01T00:00:00Z"}}, "schedule.end_at"),
+    ({"schedule": {"start_at": "2020-01-01T00:00:00Z"}}, "schedule.start_at"),
+    ({"schedule": {"start_at": "2020-01-01T00:00:00Z", "time_zone": "Europe/Rome"}}, "schedule.start_at"),
     ({"schedule": {"start_at": "2036-02-01T00:00:00Z", "end_at": "2036-01-01T00:00:00Z"}}, "schedule"),
     ({"schedule": {"start_at": "2036-02-01T00:00:00"}}, "schedule.start_at"),
     ({"schedule": {"time_zone": "Nowhere"}}, "schedule.time_zone"),
@@ -172,6 +175,7 @@ async def test_a_patch_merges_and_makes_a_new_settings_version_unless_it_only_la
     for body, field in (
         ({"pace": {"max_concurrent": -1}}, "pace.max_concurrent"),
         ({"schedule": {"end_at": "2020-01-01T00:00:00Z"}}, "schedule.end_at"),
+        ({"schedule": {"start_at": "2020-01-01T00:00:00Z"}}, "schedule.start_at"),
         ({"caller_numbers": ["+16505550199"]}, "caller_numbers[0]"),
         ({"status": "running"}, "status"),
         ({"agent_id": str(uuid4())}, "agent_id"),
@@ -206,6 +210,22 @@ async def test_a_clone_has_the_rules_and_nobody_in_it(api: Api):
     assert (copy["name"], copy["ring_timeout_s"], copy["slug"]) == ("Spring sale (copy)", 40, None)
     assert copy["caller_numbers"] == [CALLER]
     assert (await api.get(f"/campaigns/{copy['id']}/prospects"))["items"] == []
+
+
+async def test_a_start_that_has_passed_stays_where_it_is_and_is_not_given_anew(api: Api):
+    just_now = api.services.now() - timedelta(minutes=5)
+    campaign = await api.campaign(schedule={"start_at": just_now.isoformat(), "end_at": "2036-12-01T08:00:00Z"})
+    path = f"/campaigns/{campaign['id']}"
+    long_ago = "settings = jsonb_set(settings, '{schedule,start_at}', '\"2020-01-01T09:00:00Z\"')"
+    await api.read(f"UPDATE campaigns SET {long_ago} RETURNING 1")
+    schedule = {"start_at": "2020-01-01T10:00:00+01:00", "end_at": "2036-12-02T08:00:00Z"}
+    kept = (await api.call("PATCH", path, expect=200, json={"schedule": schedule})).json()
+    assert kept["schedule"]["end_at"] == "2036-12-02T08:00:00Z"
+    schedule["start_at"] = "2020-01-01T10:00:00Z"
+    problem = await api.refused("PATCH", path, 422, json={"schedule": schedule})
+    assert [(each["field"], each["code"]) for each in problem["errors"]] == [("schedule.start_at", "in_the_past")]
+    copied = (await api.post(f"{path}/clone"))["schedule"]
+    assert (copied["start_at"], copied["end_at"]) == (None, "2036-12-02T08:00:00Z")
 
 
 async def test_an_agent_in_use_is_archived_only_after_its_live_campaigns(api: Api):
