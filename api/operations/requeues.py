@@ -30,7 +30,8 @@ JUST_PASSED = timedelta(minutes=5)
 async def requeue_campaign(services: Services, actor: Actor, reference: str, given: RequeueIn) -> RequeueOut:
     """Raises NotFound, Conflict for a stopped campaign, and for a launch whatever a launch raises.
 
-    A request that broke off has requeued some people; the same again takes the others.
+    A request that broke off has requeued some people; the same again takes the others. One whose launch was refused has
+    requeued all; the same again launches.
     """
     chosen = Chosen(
         states=tuple(ProspectState(state) for state in given.states),
@@ -57,7 +58,9 @@ async def requeue_campaign(services: Services, actor: Actor, reference: str, giv
     async with services.database.transaction(actor.workspace_id) as session:
         # It may have completed meanwhile.
         status = (await find_campaign(session, str(campaign["id"])))["status"]
-    if given.launch and status == CampaignStatus.COMPLETED and done.requeued:
+    # A request before, whose launch was refused or that broke off, may have requeued them already.
+    anybody = done.requeued or done.skipped.get(ProspectState.READY)
+    if given.launch and status == CampaignStatus.COMPLETED and anybody:
         status = (await launch_campaign(services, actor, str(campaign["id"]))).status
     else:
         await wake_campaign(services, actor.workspace_id, campaign["id"])

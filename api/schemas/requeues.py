@@ -37,7 +37,9 @@ class RequeueIn(Document):
     )
     not_before: Moment | None = Field(default=None, description="Nobody is called before this.")
     dry_run: bool = Field(default=False, description="Count, and change nothing.")
-    launch: bool = Field(default=False, description="Launch the campaign if it is completed.")
+    launch: bool = Field(
+        default=False, description="Launch the campaign if it is completed and anybody of those is ready now."
+    )
 
 
 class RequeueOut(View):

@@ -82,6 +82,19 @@ async def test_a_completed_campaign_with_a_new_start_calls_them_then(api_with_te
     assert (explained["callable"], explained["next_eligible_at"]) == (False, "2036-12-01T08:00:00Z")
 
 
+async def test_a_requeue_whose_launch_was_refused_launches_when_it_is_sent_again(api: Api):
+    path, _ = await _exhausted(api)
+    await _set(api, "campaigns", path.rpartition("/")[2], "status = 'completed', completed_reason = 'all_final'")
+    await api.read("UPDATE agents SET active = false RETURNING 1")
+    wanted = {"dispositions": ["no_answer"], "launch": True}
+    assert fields_of(await api.refused("POST", f"{path}/requeue", 422, json=wanted)) == {"agent_id"}
+    await api.read("UPDATE agents SET active = true RETURNING 1")
+    others = await api.post(f"{path}/requeue", {**wanted, "dispositions": ["busy"]}, expect=200)
+    assert (others["requeued"], others["status"]) == (0, "completed")
+    again = await api.post(f"{path}/requeue", wanted, expect=200)
+    assert (again["requeued"], again["skipped"], again["status"]) == (0, {"ready": 1}, "running")
+
+
 BAD_REQUEUES: list[tuple[dict[str, Any], str]] = [
     ({"dispositions": ["sleeping"]}, "dispositions[0]"),
     ({"outcomes": ["sold"]}, "outcomes[0]"),
