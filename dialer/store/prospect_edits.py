@@ -37,7 +37,7 @@ class PhoneTaken(Exception):
 async def edit_prospect(
     session: AsyncSession, prospect_id: UUID, campaign_id: UUID, changes: Mapping[str, Any]
 ) -> bool:
-    """Change fields of a ``NewProspect`` (and ``metadata``) of one person; True when they became callable by it.
+    """Change fields of a ``NewProspect`` (and ``metadata``) of one person; True when they may be callable sooner by it.
 
     Raises LookupError, InCall, PhoneTaken, and IntegrityError when another person of the campaign has the external id.
     """
@@ -60,7 +60,9 @@ async def edit_prospect(
         await _check_free(session, row, facts)
     standing = await _standing(session, row, facts, known)
     await _write(session, row, Person(facts=facts, known=known), standing, metadata)
-    return standing.state is ProspectState.READY and row.state != ProspectState.READY
+    return standing.state is ProspectState.READY and (
+        row.state != ProspectState.READY or facts.zone_set != row.zone_set or facts.priority != row.priority
+    )
 
 
 async def _check_free(session: AsyncSession, row: Any, facts: NewProspect) -> None:

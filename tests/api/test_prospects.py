@@ -161,3 +161,17 @@ async def test_an_opt_out_answers_202_while_a_call_to_the_phone_is_undecided(api
     await api.read(sql)
     entry = await api.post("/suppressions", {"phone": PERSON}, expect=202)
     assert entry["undecided"] == 1
+
+
+async def test_another_time_zone_wakes_a_campaign_that_waits(api: Api):
+    campaign = await api.campaign(calling_hours={**ALWAYS, "zone": "prospect"})
+    prospect = await api.post(f"/campaigns/{campaign['id']}/prospects", {"phone": PERSON})
+
+    async def sleeps_after(change: dict[str, object]) -> bool:
+        await api.read("UPDATE campaigns SET idle_until = dialer_now() + interval '1 hour' RETURNING 1")
+        await api.call("PATCH", f"/prospects/{prospect['id']}", expect=200, json=change)
+        return (await api.read("SELECT idle_until FROM campaigns"))[0].idle_until is not None
+
+    assert not await sleeps_after({"time_zone": "Europe/Rome"})
+    assert not await sleeps_after({"priority": 5})
+    assert await sleeps_after({"name": "Ada", "time_zone": "Europe/Rome", "priority": 5})
