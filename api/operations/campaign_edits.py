@@ -26,8 +26,9 @@ from api.operations.campaign_settings import (
     versioned,
 )
 from api.operations.campaigns import LIVE_STATUSES, campaign_out, find_campaign, slug_taken
-from api.operations.edit_effects import Edit, effects_of
+from api.operations.edit_effects import Edit, effects_of, missing_variable
 from api.operations.errors import Conflict, FieldError, Invalid
+from api.operations.prospect_variables import missing_of
 from api.operations.recurrences import removal_problems
 from api.operations.schedules import mirror_schedule, recurs
 from api.operations.services import Services
@@ -101,7 +102,21 @@ async def edit_campaign(
         await mirror_schedule(services, actor.workspace_id, campaign_id, renamed=renamed)
     if version != row["settings_version"] and row["status"] == CampaignStatus.RUNNING:
         await _in_force(services, actor, campaign_id, version)
+    if row["status"] in LIVE_STATUSES and _says_something_else(row, after):
+        effects += await _left_out(services, actor, campaign_id)
     return CampaignChanged(**campaign_out(services, after).model_dump(), effects=effects)
+
+
+def _says_something_else(row: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    before, now = row["settings"].get("voicemail"), after["settings"].get("voicemail")
+    return row["agent_id"] != after["agent_id"] or before != now
+
+
+async def _left_out(services: Services, actor: Actor, campaign_id: UUID) -> list[EffectOut]:
+    """A launch would refuse it. Counted after the edit: everybody who is ready is looked at, and no gate waits."""
+    async with services.database.transaction(actor.workspace_id) as session:
+        missing = await missing_of(session, {"id": campaign_id})
+    return [missing_variable(each.name, each.people, at_least=each.at_least) for each in missing]
 
 
 def _refuse_unexpected(row: Mapping[str, Any], expected: Collection[int] | None) -> None:

@@ -51,6 +51,13 @@ async def effects_of(session: AsyncSession, edit: Edit, now: datetime, timing: T
     return effects
 
 
+def missing_variable(name: str, people: int, *, at_least: bool) -> EffectOut:
+    """So many people are called and have nothing to say for a variable of the new agent or message."""
+    have = "person has" if people == 1 else "people have"
+    message = f"{'at least ' if at_least else ''}{people} {have} no value for {{{{{name}}}}}, which is said to them"
+    return EffectOut(code="missing_variables", message=message, count=people)
+
+
 def _on_calls(edit: Edit, calls: InFlight, before: CampaignRules, after: CampaignRules) -> Iterator[EffectOut]:
     dialed, most = calls.live - calls.claimed, after.pace.max_concurrent
     given = [name for name in _GIVEN_TO_CALLS if edit.touches(name)]

@@ -44,6 +44,25 @@ def effects_of(answer: dict[str, Any]) -> dict[str, int]:
     return {effect["code"]: effect["count"] for effect in answer["effects"]}
 
 
+async def test_an_edit_that_says_what_people_lack_tells_how_many(api: Api):
+    campaign = await api.campaign()
+    people = [{"phone": "+12025550100", "variables": {"plan": "gold"}}, {"phone": "+12025550101"}]
+    await api.post(f"/campaigns/{campaign['id']}/prospects:upsert", {"items": people}, expect=200)
+    other = await api.agent(first_message="About your {{plan}} plan, {{name|there}}")
+    assert "missing_variables" not in effects_of(
+        await patched(api, campaign, agent_id=other["id"])
+    )  # a launch will say
+    await run(api, campaign)
+    message = {"action": "leave_message", "message": "Your {{plan}} plan ends in {{month}}"}
+    answer = await patched(api, campaign, voicemail=message)
+    lacking = {each["message"]: each["count"] for each in answer["effects"] if each["code"] == "missing_variables"}
+    assert lacking == {
+        "1 person has no value for {{plan}}, which is said to them": 1,
+        "2 people have no value for {{month}}, which is said to them": 2,
+    }
+    assert effects_of(await patched(api, campaign, pace={"max_concurrent": 3})) == {}
+
+
 async def test_every_version_says_who_made_it_and_what_changed(api: Api):
     campaign = await api.campaign(pace={"max_concurrent": 5})
     await patched(api, campaign, pace={"max_concurrent": 7}, caller_numbers=[OTHER_CALLER, CALLER])
