@@ -10,6 +10,7 @@ from dialer.cli import (
     campaigns,
     clone,
     exports,
+    figures,
     prospects,
     recover,
     requeue,
@@ -34,6 +35,8 @@ app.command("doctor")(stack_commands.doctor)
 app.command("verify")(verify.verify)
 app.command("export")(exports.export)
 app.command("recover")(recover.recover_calls)
+campaigns.app.command("list")(figures.list_campaigns)
+campaigns.app.command("stats")(figures.stats)
 campaigns.app.command("requeue")(requeue.requeue)
 campaigns.app.command("clone")(clone.clone)
 prospects.app.command("callback")(requeue.callback)

@@ -1,10 +1,6 @@
 """``dialer campaign watch``: what it shows, and that a broken stream is taken up again."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from typing import Any
 
@@ -17,6 +13,7 @@ from dialer.cli.watch import Picture
 from dialer.client.api import ApiClient, ApiProblem
 from dialer.client.events import Event, follow, parsed
 from dialer.client.patience import Patience
+from tests.cli.answers import answering
 
 STATUS = {
     "status": "running",
@@ -48,7 +45,7 @@ def test_a_stream_that_breaks_off_is_taken_up_after_its_last_event_until_the_end
         ),
     ]
     said: list[str] = []
-    with _server(answers) as (url, asked), ApiClient(url, "k") as api:
+    with answering(answers) as (url, asked), ApiClient(url, "k") as api:
         events = list(follow(api, "spring", QUICK, said.append))
     assert [event.name for event in events] == ["status", "status", "end"]
     assert asked == [("/api/v1/campaigns/spring/stream", last) for last in (None, "t1", "t1", "t1")]
@@ -57,13 +54,13 @@ def test_a_stream_that_breaks_off_is_taken_up_after_its_last_event_until_the_end
 
 def test_a_campaign_that_is_over_is_told_by_an_empty_answer() -> None:
     answers = [(200, _event("status", "t1", STATUS)), (204, "")]
-    with _server(answers) as (url, _asked), ApiClient(url, "k") as api:
+    with answering(answers) as (url, _asked), ApiClient(url, "k") as api:
         events = list(follow(api, "spring", QUICK, lambda _text: None))
     assert [event.data.get("reason") for event in events][-1] == "over"
 
 
 def test_a_refused_stream_is_not_asked_for_again() -> None:
-    with _server([(404, "")]) as (url, asked), ApiClient(url, "k") as api, pytest.raises(ApiProblem):
+    with answering([(404, "")]) as (url, asked), ApiClient(url, "k") as api, pytest.raises(ApiProblem):
         list(follow(api, "spring", QUICK, lambda _text: None))
     assert len(asked) == 1
 
@@ -81,7 +78,7 @@ def test_the_picture_shows_people_calls_dispositions_and_what_is_waited_for() ->
 
 
 def test_one_event_a_line_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _server([(200, _event("status", "t1", STATUS) + _event("end", "over", {"reason": "stopped"}))]) as (url, _):
+    with answering([(200, _event("status", "t1", STATUS) + _event("end", "over", {"reason": "stopped"}))]) as (url, _):
         monkeypatch.setenv("DIALER_API_URL", url)
         monkeypatch.setenv("DIALER_API_KEY", "k")
         result = CliRunner().invoke(app, ["campaign", "watch", "spring", "--json"])
@@ -93,7 +90,7 @@ def test_one_event_a_line_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_how_it_stands_now_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stats = {"dispositions": {"busy": 4}}
-    with _server([(200, json.dumps(STATUS)), (200, json.dumps(stats))]) as (url, asked):
+    with answering([(200, json.dumps(STATUS)), (200, json.dumps(stats))]) as (url, asked):
         monkeypatch.setenv("DIALER_API_URL", url)
         monkeypatch.setenv("DIALER_API_KEY", "k")
         result = CliRunner().invoke(app, ["campaign", "watch", "spring", "--once"])
@@ -111,31 +108,3 @@ def _shown(picture: Picture) -> str:
     with console.capture() as captured:
         console.print(picture.shown(live=True))
     return captured.get()
-
-
-@contextmanager
-def _server(answers: list[tuple[int, str]]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Gives one answer after the other; what was asked, with its Last-Event-ID."""
-    asked: list[tuple[str, str | None]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers["Last-Event-ID"]))
-            status, body = answers[len(asked) - 1]
-            self.send_response(status)
-            if status != 204:
-                self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()

@@ -58,3 +58,7 @@ def test_the_unreached_are_called_again_and_the_judge_counts_each_allowance(stac
     ]
     code, verdict = verify(stack, "--campaign", campaign.id)
     assert (code, broken(verdict)) == (0, set())
+    (listed,) = (line for line in dialer(stack, "campaign", "list").splitlines() if campaign.id in line)
+    assert listed.split()[-4:] == ["completed", "2", "4", "2"], "people, calls, people who were reached"
+    assert "reached: 2" in dialer(stack, "campaign", "stats", campaign.id)
+    assert "2 (50.0% of all)" in dialer(stack, "campaign", "stats", campaign.id, "--disposition", "busy")
