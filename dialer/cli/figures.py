@@ -39,9 +39,10 @@ def list_campaigns(
         table.add_column(name, justify="right")
     for column in (table.columns[0], *table.columns[2:]):
         column.no_wrap = True  # ids are to be copied; names may take several lines
+    table.columns[1].min_width = 12
     for each in found:
         table.add_row(each["slug"] or each["id"], escape(each["name"]), _standing(each), *_counts(each["stats"]))
-    output().print(table if found else "no campaigns")
+    output().print(table if found else "no campaigns", crop=False)
 
 
 def stats(
