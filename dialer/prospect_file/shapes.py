@@ -74,23 +74,38 @@ def scan(stream: ByteStream, options: ReadOptions) -> FileShape:
     for piece in itertools.chain([head], iter(lambda: _read_piece(stream), b"")):
         survey.add(piece[len(bom) :] if size == 0 else piece)
         size += len(piece)
-    return _shape(head, bom, survey, survey.encoding(), options, size)
+    encoding = survey.encoding()
+    delimiter, first, lines_skipped = _begun(head, bom, encoding)
+    return _with_header(head, encoding, delimiter, first, options, survey.lines - lines_skipped, size)
 
 
 def judge_beginning(head: bytes, options: ReadOptions, *, whole: bool) -> None:
     """Refuse a file for what its first megabyte says of it; never one that ``scan`` would take. Raises FileRefused.
 
-    ``head`` is not of a package (``is_package``); ``whole`` when nothing comes behind it. If something does, and only
-    all of it tells the encoding, the header is left to ``scan``: it may read otherwise.
+    ``head`` is not of a package (``is_package``); ``whole`` when nothing comes behind it. A header is left to ``scan``
+    when it is neither ASCII nor in an encoding that is told or UTF-8: to find that out takes all of the file, and a
+    second of work.
     """
     bom, known = _told_encoding(head, options)
     # Behind the last line end a letter may be cut in two.
     text = head if whole else head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
-    survey = Survey(known)
-    survey.add(text[len(bom) :])
-    encoding = survey.encoding()
-    if whole or known or encoding == "utf-8":
-        _shape(text, bom, survey, encoding, options, len(text) if whole else len(text) + 1)
+    encoding = known or "utf-8"
+    if bytes_of(encoding) == 1:
+        refuse_stateful(text)
+    delimiter, first, _ = _begun(text, bom, encoding)
+    if known is None and not _is_utf8(text):
+        reader = RecordReader(io.BytesIO(text[first.offset :]), encoding=encoding, delimiter=delimiter, start=first)
+        if (header := next(iter(reader), None)) is not None and not header.text.isascii():
+            return
+    _with_header(text, encoding, delimiter, first, options, 0, len(text) if whole else len(text) + 1)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _told_encoding(head: bytes, options: ReadOptions) -> tuple[bytes, str | None]:
@@ -102,12 +117,12 @@ def _told_encoding(head: bytes, options: ReadOptions) -> tuple[bytes, str | None
     return bom, encoding
 
 
-def _shape(head: bytes, bom: bytes, survey: Survey, encoding: str, options: ReadOptions, size: int) -> FileShape:
+def _begun(head: bytes, bom: bytes, encoding: str) -> tuple[str, Position, int]:
+    """The delimiter, where the first row begins, and how many lines before it are none."""
     text = head[len(bom) :].decode(encoding, "replace" if bytes_of(encoding) > 1 else "surrogateescape")
     named, skipped = _separator_line(text)
     first = Position(offset=len(bom) + len(skipped.encode(encoding)), row=1)
-    delimiter = named or _sniff(text)
-    return _with_header(head, encoding, delimiter, first, options, survey.lines - (1 if skipped else 0), size)
+    return named or _sniff(text), first, 1 if skipped else 0
 
 
 def _with_header(

@@ -41,7 +41,8 @@ def archive() -> bytes:
         (b"phone,name\n+12025550123,\x1b$B;3ED\x1b(B\n", {}, "file", "encoding_stateful"),
         (b"city,name\nRome,Ada\n", {}, "file", "header_no_phone"),
         (b"city,name\n" + LONG, {}, "file", "header_no_phone"),
-        ("città,name\nRome,Ada\n".encode("cp1252"), {}, "file", "header_no_phone"),
+        ("city,name\nRome,Zoë\n".encode("cp1252"), {}, "file", "header_no_phone"),
+        ("città,name\nRome,Ada\n".encode("cp1252"), {"encoding": "cp1252"}, "file", "header_no_phone"),
         ("città,name\n".encode() + LONG, {}, "file", "header_no_phone"),
         (codecs.BOM_UTF16_LE + "città;name\n".encode("utf-16-le") * 60_000, {}, "file", "header_no_phone"),
         (ROW * 2, {}, "file", "header_missing"),
@@ -68,6 +69,7 @@ async def test_a_file_that_cannot_be_read_is_refused_with_its_field_and_leaves_n
         (b"city,Handy\n" + b"Rome,+12025550123\n" * 100_000, {"mapping": '{"phone": "Handy"}'}),
         ("téléphone,name\n".encode("cp1252") + LONG, {}),
         ("città,name\n".encode("cp1252") + LONG, {}),  # its encoding is told by all of it
+        ("телефон;имя\n+12025550123;Ада\n".encode("cp1251"), {}),
         (("phone,name\n" + "+12025550123,Zoë\n" * 90_000).encode(), {}),
     ],
 )
