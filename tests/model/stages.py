@@ -145,7 +145,8 @@ class Stage(Database):
     # -- what the product sees -------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _transaction(self, scope: str) -> AsyncGenerator[AsyncSession]:
+    async def _transaction(self, scope: str, *, by_keys: bool = False) -> AsyncGenerator[AsyncSession]:
+        # How statements are planned (``by_keys``) is no business of the model: it changes none of their rows.
         actor = _acting.get()
         session = StagedSession(self.engine, expire_on_commit=False)
         session.stage = self
