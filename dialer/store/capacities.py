@@ -11,6 +11,7 @@ from dialer.domain.campaign_rules import CampaignRules
 from dialer.domain.slots import Capacity, NumberCapacity, Rate, SharedLimit
 from dialer.store.breakers import ASKING
 from dialer.store.database import rows
+from dialer.store.shared_limits import MADE_TODAY
 from dialer.store.shares import Standing, read_standing
 from dialer.store.tables.base import LIVE
 
@@ -36,9 +37,7 @@ _NUMBER_USE = f"""
         (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND {LIVE}) AS live,
         (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND state = 'claimed') AS waiting,
         {_backlog("number", "n.id")} AS backlog,
-        CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
-            WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed'))
-            END AS today
+        {MADE_TODAY} AS today
     FROM campaign_numbers cn JOIN phone_numbers n ON n.id = cn.phone_number_id
     WHERE cn.campaign_id = :campaign ORDER BY cn.position"""
 

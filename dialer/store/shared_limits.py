@@ -12,15 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dialer.store.database import rows
 from dialer.store.tables.base import LIVE
 
+#: How many of its calls of 24 hours the number ``n`` has made or will make at once: what claims count as well.
+MADE_TODAY = """CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
+    WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed')) END"""
+
 _SQL = f"""
     SELECT w.max_concurrent AS workspace_max,
         (SELECT count(*) FROM calls WHERE workspace_id = w.id AND {LIVE}) AS workspace_live,
         n.carrier_account_id, n.max_concurrent, n.calls_per_day, a.max_concurrent AS account_max,
         (SELECT count(*) FROM calls WHERE carrier_account_id = a.id AND {LIVE}) AS account_live,
         (SELECT count(*) FROM calls WHERE phone_number_id = n.id AND {LIVE}) AS live,
-        CASE WHEN n.calls_per_day IS NULL THEN 0 ELSE (SELECT count(*) FROM calls
-            WHERE phone_number_id = n.id AND (dialed_at > dialer_now() - interval '24 hours' OR state = 'claimed'))
-            END AS today,
+        {MADE_TODAY} AS today,
         CASE WHEN n.calls_per_day IS NOT NULL THEN (SELECT dialed_at + interval '24 hours' FROM calls
             WHERE phone_number_id = n.id AND dialed_at > dialer_now() - interval '24 hours'
             ORDER BY dialed_at DESC OFFSET greatest(n.calls_per_day - 1, 0) LIMIT 1) END AS frees_at

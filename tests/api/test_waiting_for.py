@@ -80,7 +80,7 @@ async def test_a_full_campaign_says_so(api: Api):
 
 
 async def _call_in_flight(api: Api) -> None:
-    """A call over the campaign's number that somebody else's person is in, so to speak."""
+    """The first person is in a call over the campaign's number."""
     await _write(
         api,
         """WITH one AS (UPDATE prospects SET state = 'in_call' WHERE phone = '+12025550100' RETURNING *)
