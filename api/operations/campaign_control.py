@@ -80,7 +80,10 @@ async def launch_campaign(
 
 
 async def pause_campaign(services: Services, actor: Actor, reference: str, given: LiveCalls) -> ControlOut:
-    """Idempotent. ``undecided`` is set when some calls have no answer from the carrier in time."""
+    """Idempotent. ``undecided`` is set when some calls have no answer from the carrier in time.
+
+    Raises NotFound; Conflict where there is nothing to pause, or where it was resumed before this could answer.
+    """
     async with services.database.transaction(actor.workspace_id) as session:
         row = await find_campaign(session, reference)
         campaign_id = row["id"]
@@ -134,6 +137,13 @@ async def _settled(services: Services, actor: Actor, row: Mapping[str, Any]) -> 
             if undecided == 0 or loop.time() >= deadline:
                 row = await find_campaign(session, str(campaign_id))
                 live = await control.count_live(session, campaign_id)
+                if row["status"] in (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED):
+                    # A resume came later than this and was committed first. A 200 would promise that nobody is called.
+                    raise Conflict(
+                        f"The campaign is {row['status']}: it was resumed while the pause was under way.",
+                        code="wrong_status",
+                        current_status=row["status"],
+                    )
                 if undecided == 0 and row["status"] in (CampaignStatus.PAUSED, CampaignStatus.STOPPED):
                     await control.mark_settled(session, campaign_id)
                 return ControlOut(status=row["status"], calls_in_flight=live, undecided=undecided or None)

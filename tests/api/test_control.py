@@ -6,6 +6,11 @@ from temporalio.client import WorkflowExecutionStatus
 
 from tests.api.apis import CALLER, PERSON, Api, fields_of
 
+_UNDECIDED_CALL = """
+    INSERT INTO calls (workspace_id, campaign_id, state, carrier_account_id, from_phone, to_phone)
+    SELECT c.workspace_id, c.id, 'dialing', a.id, '+16505550150', '+12025550123'
+    FROM campaigns c, carrier_accounts a RETURNING id"""
+
 
 async def _ready(api: Api, **fields: object) -> str:
     """The path of a campaign with one person to call."""
@@ -78,11 +83,7 @@ async def test_a_pause_answers_202_while_a_call_is_undecided_and_200_once_it_is(
     api = api_with_temporal
     path = await _ready(api)
     await api.post(f"{path}/launch", expect=202)
-    sql = """
-        INSERT INTO calls (workspace_id, campaign_id, state, carrier_account_id, from_phone, to_phone)
-        SELECT c.workspace_id, c.id, 'dialing', a.id, '+16505550150', '+12025550123'
-        FROM campaigns c, carrier_accounts a RETURNING id"""
-    await api.read(sql)
+    await api.read(_UNDECIDED_CALL)
     answer = await api.call("POST", f"{path}/pause", expect=202)
     assert answer.json() == {"status": "paused", "calls_in_flight": 1, "undecided": 1}
     asked = asyncio.create_task(api.call("POST", f"{path}/pause"))
@@ -90,6 +91,21 @@ async def test_a_pause_answers_202_while_a_call_is_undecided_and_200_once_it_is(
     answer = await asked
     assert answer.status_code == 200
     assert answer.json()["calls_in_flight"] == 1
+
+
+async def test_a_pause_that_a_resume_overtakes_is_not_answered_with_200(api_with_temporal: Api):
+    api = api_with_temporal
+    path = await _ready(api)
+    await api.post(f"{path}/launch", expect=202)
+    await api.read(_UNDECIDED_CALL)
+    asked = asyncio.create_task(api.call("POST", f"{path}/pause"))
+    async with asyncio.timeout(20):
+        while (await api.get(path))["status"] != "paused":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await api.post(f"{path}/resume", expect=200)
+    await api.read("UPDATE calls SET carrier_call_id = 'CA1', state = 'accepted' RETURNING 1")
+    answer = await asked
+    assert (answer.status_code, answer.json()["current_status"]) == (409, "running")
 
 
 async def test_a_launch_that_cannot_work_says_why(api: Api):

@@ -92,10 +92,12 @@ def _after_pause(journal: Journal, ledger: Sequence[Row], ours: Mapping[str, Row
 def _quiet_times(journal: Journal) -> Iterator[tuple[str, float, float]]:
     """(campaign, from, until): pause or stop was answered with 200, and resume was not asked for yet.
 
-    While a resume is under way nobody can say which of the two comes last, except that nothing follows a stop.
+    Of a pause and a resume that were under way at the same time nobody can say which came last, except that nothing
+    follows a stop.
     """
     quiet: dict[str, float] = {}
     resuming: Counter[str] = Counter()
+    resumed: dict[str, float] = {}
     whats = ("pause answered", "stop answered", "resume asked", "resume answered")
     for note in journal.notes(*whats):
         campaign = note.facts["campaign"]
@@ -105,8 +107,11 @@ def _quiet_times(journal: Journal) -> Iterator[tuple[str, float, float]]:
                 yield campaign, quiet.pop(campaign), note.at
         elif note.what == "resume answered":
             resuming[campaign] -= 1
-        elif note.facts["status"] == 200 and (note.what == "stop answered" or not resuming[campaign]):
-            quiet.setdefault(campaign, note.at)
+            resumed[campaign] = note.at
+        elif note.facts["status"] == 200:
+            crossed = resuming[campaign] > 0 or note.facts["asked"] <= resumed.get(campaign, float("-inf"))
+            if note.what == "stop answered" or not crossed:
+                quiet.setdefault(campaign, note.at)
     for campaign, since in quiet.items():
         yield campaign, since, float("inf")
 

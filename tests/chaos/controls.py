@@ -69,13 +69,17 @@ class Controls:
 
     async def control(self, campaign: str, action: str) -> None:
         """Pause, resume or stop."""
-        self._journal.note(f"{action} asked", campaign=campaign)
+        asked = self._journal.note(f"{action} asked", campaign=campaign)
         body = {} if action == "resume" else {"calls": "hang_up" if self._plan.hang_up else "finish"}
         answer = await self._clients.ask("POST", f"/campaigns/{campaign}/{action}", json=body)
         fault = 0 if action == "resume" else 1
-        self._journal.note(
-            f"{action} answered", faults=fault, campaign=campaign, status=answer.status_code, body=answer.text[:300]
-        )
+        facts: dict[str, Any] = {
+            "campaign": campaign,
+            "asked": asked.at,
+            "status": answer.status_code,
+            "body": answer.text[:300],
+        }
+        self._journal.note(f"{action} answered", faults=fault, **facts)
 
     async def edit_pace(self, incident: Incident) -> None:
         second = incident.second

@@ -63,7 +63,13 @@ def judged(
     return [each.partition(":")[0] for each in kinds]
 
 
-PAUSED = (10.0, "pause answered", {"campaign": MAIN, "status": 200})
+def answered(
+    at: float, what: str, *, asked: float, campaign: str = MAIN, status: int = 200
+) -> tuple[float, str, Mapping[str, Any]]:
+    return at, f"{what} answered", {"campaign": campaign, "asked": START.timestamp() + asked, "status": status}
+
+
+PAUSED = answered(10.0, "pause", asked=9.9)
 OPTED_OUT = (10.0, "suppress answered", {"phone": PHONE, "status": 201})
 
 
@@ -91,19 +97,21 @@ def test_a_call_that_was_said_to_be_undialed_is_convicted_unless_it_was_seen_to_
 
 def test_a_call_after_a_pause_that_was_answered_is_convicted() -> None:
     assert judged([created("a", 11)], notes=journal(PAUSED)) == ["after pause"]
-    undecided = (10.0, "pause answered", {"campaign": MAIN, "status": 202})
+    undecided = answered(10.0, "pause", asked=9.9, status=202)
     assert judged([created("a", 11)], notes=journal(undecided)) == []
-    other = (10.0, "pause answered", {"campaign": SECOND, "status": 200})
+    other = answered(10.0, "pause", asked=9.9, campaign=SECOND)
     assert judged([created("a", 11)], notes=journal(other)) == []
 
 
 def test_a_pause_is_no_evidence_while_a_resume_is_under_way() -> None:
-    asked, answered = (9.0, "resume asked", {"campaign": MAIN}), (10.5, "resume answered", {"campaign": MAIN})
-    assert judged([created("a", 11)], notes=journal(asked, PAUSED, answered)) == []
-    later = (12.0, "pause answered", {"campaign": MAIN, "status": 200})
-    assert judged([created("a", 13)], notes=journal(asked, PAUSED, answered, later)) == ["after pause"]
-    stopped = (10.0, "stop answered", {"campaign": MAIN, "status": 200})
-    assert judged([created("a", 11)], notes=journal(asked, stopped, answered)) == ["after pause"]
+    asked, resumed = (9.0, "resume asked", {"campaign": MAIN}), answered(10.5, "resume", asked=9.0)
+    assert judged([created("a", 11)], notes=journal(asked, PAUSED, resumed)) == []
+    crossed = answered(10.6, "pause", asked=10.4)
+    assert judged([created("a", 11)], notes=journal(asked, resumed, crossed)) == []
+    later = answered(12.0, "pause", asked=10.6)
+    assert judged([created("a", 13)], notes=journal(asked, PAUSED, resumed, later)) == ["after pause"]
+    stopped = answered(10.0, "stop", asked=9.5)
+    assert judged([created("a", 11)], notes=journal(asked, stopped, resumed)) == ["after pause"]
 
 
 def test_a_call_after_an_opt_out_that_was_answered_is_convicted() -> None:
