@@ -16,6 +16,13 @@ async def place_nothing(ids: list[str]) -> float:
     return 400.0
 
 
+@activity.defn(name="place_and_leave")
+async def place_and_leave(ids: list[str]) -> list[Any]:
+    """Somebody else completes it."""
+    del ids
+    activity.raise_complete_async()
+
+
 @workflow.defn(name="BareAttempt")
 class BareAttempt:
     """The commands of a call's workflow, and nothing of what they are for."""
@@ -42,6 +49,24 @@ class BareAttempt:
     @workflow.signal(name="call_ended")
     def call_ended(self, ended: list[Any]) -> None:
         self._ended = ended
+
+
+@workflow.defn(name="CompletedByCallback")
+class CompletedByCallback:
+    """One activity from the call's start to its end."""
+
+    @workflow.run
+    async def run(self, ids: list[str]) -> list[Any]:
+        ended = await workflow.execute_activity(
+            place_and_leave,
+            ids,
+            task_queue=OTHER_QUEUE,
+            start_to_close_timeout=timedelta(seconds=400),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+            summary="ring once",
+        )
+        workflow.upsert_search_attributes([DISPOSITION.value_set("human")])
+        return ended
 
 
 @workflow.defn(name="Empty")

@@ -3,7 +3,8 @@
 PostgreSQL, Temporal, a worker, the API and the simulator as processes on this machine. Everybody called is there, picks
 up at once and talks for a second; the carrier sends all its callbacks. First nothing limits the campaign; then another
 one has a cap at half of what it could fill. The floor (``benchmarks/floor.py``) is taken on the same server in the same
-run, and whatever happened is judged by ``dialer verify``.
+run, and whatever happened is judged by ``dialer verify``. With ``--address`` all this is on a Temporal server that runs
+already (``benchmarks/cluster.md``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks import machine, stacks
+from benchmarks.stacks import Cluster
 from tests.e2e.campaigns import Campaign, ok, until
 from tests.fixtures_stack import Stack
 
@@ -32,15 +34,15 @@ _HELD = """
         (SELECT count(*) FROM prospects WHERE campaign_id = %(campaign)s AND state = 'ready') AS due"""
 
 
-def measure(*, calls: int, capped_calls: int, floor_count: int, workers: int) -> dict[str, Any]:
+def measure(*, calls: int, capped_calls: int, floor_count: int, workers: int, cluster: Cluster) -> dict[str, Any]:
     """One run on a new stack."""
-    with stacks.running(workers=workers) as stack:
+    with stacks.running(workers=workers, **cluster.environment) as stack:
         stacks.unlimited(stack)
         numbers = stacks.phones(max(calls, capped_calls))
         stacks.script_all(stack, numbers, ring_s=RING_S, talk_s=TALK_S)
         told: dict[str, Any] = {"load_before": machine.load(), "calls": calls, "workers": workers}
-        told |= open_throttle(stack, numbers[:calls])
-        floor = floor_of(stack, floor_count)
+        told |= open_throttle(stack, numbers[:calls], cluster)
+        floor = floor_of(stack, floor_count, cluster)
         told["floor"] = floor
         told["ratio_to_floor"] = round(told["calls_per_second"] / floor["attempts_per_second"], 3)
         if capped_calls:
@@ -50,21 +52,21 @@ def measure(*, calls: int, capped_calls: int, floor_count: int, workers: int) ->
     return told
 
 
-def open_throttle(stack: Stack, numbers: Sequence[str]) -> dict[str, Any]:
+def open_throttle(stack: Stack, numbers: Sequence[str], cluster: Cluster) -> dict[str, Any]:
     """Nothing limits: how many a second, and the processor time of each part per attempt."""
     campaign = stacks.campaign(stack, numbers, at_once=AT_ONCE, per_second=PER_SECOND)
-    before, began = stacks.cpu_seconds(stack), time.monotonic()
+    before, began = stacks.cpu_seconds(stack, cluster), time.monotonic()
     run_to_the_end(campaign, len(numbers))
     seconds = time.monotonic() - began
-    after = stacks.cpu_seconds(stack)
-    spent = {part: round((after[part] - before[part]) / len(numbers) * 1000, 2) for part in stacks.PARTS}
+    after = stacks.cpu_seconds(stack, cluster)
+    spent = {part: round((after[part] - before[part]) / len(numbers) * 1000, 2) for part in after}
     rows = call_rows(stack, campaign)
     dialed = [row.dialed_at for row in rows if row.dialed_at is not None]
     return {
         "seconds": round(seconds, 1),
         "calls_per_second": round(stacks.sustained(sorted(dialed)), 2),
         "cpu_ms_per_attempt": {**spent, "all": round(sum(spent.values()), 2)},
-        "cores_used": round(sum(after[part] - before[part] for part in stacks.PARTS) / seconds, 2),
+        "cores_used": round(sum(after[part] - before[part] for part in after) / seconds, 2),
         "deferred": dict(Counter(row.deferred_reason for row in rows if row.state == "deferred")),
     }
 
@@ -112,10 +114,11 @@ def capped(stack: Stack, numbers: Sequence[str], cap: int) -> dict[str, Any]:
     }
 
 
-def floor_of(stack: Stack, count: int) -> Mapping[str, float]:
+def floor_of(stack: Stack, count: int, cluster: Cluster) -> Mapping[str, float]:
     """In a process of its own, while nobody is called."""
     command = [sys.executable, "-m", "benchmarks.floor", "--address", stack.described["temporal_address"]]
-    ran = subprocess.run([*command, "--count", str(count)], capture_output=True, text=True, check=True)
+    command += ["--namespace", cluster.namespace, "--count", str(count)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(ran.stdout.strip().splitlines()[-1])
 
 
@@ -125,9 +128,17 @@ def main() -> None:
     parser.add_argument("--capped-calls", type=int, default=600, help="calls of the campaign with a cap; 0 for none")
     parser.add_argument("--floor-count", type=int, default=600)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--address", default="", help="a Temporal server that runs already")
+    parser.add_argument("--namespace", default="default")
+    parser.add_argument("--pid", nargs="*", default=[], metavar="PART=PID", help="processes of that server")
     asked = parser.parse_args()
+    pids = {part: int(pid) for part, _, pid in (each.partition("=") for each in asked.pid)}
     told = measure(
-        calls=asked.calls, capped_calls=asked.capped_calls, floor_count=asked.floor_count, workers=asked.workers
+        calls=asked.calls,
+        capped_calls=asked.capped_calls,
+        floor_count=asked.floor_count,
+        workers=asked.workers,
+        cluster=Cluster(address=asked.address, namespace=asked.namespace, pids=pids),
     )
     sys.stdout.write(json.dumps(told) + "\n")
 

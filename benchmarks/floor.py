@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -71,21 +71,27 @@ async def per_second(work: Callable[[], Awaitable[None]], count: int, *, at_once
     return (count - 2 * tenth - 1) / (ends[count - tenth - 1] - ends[tenth])
 
 
-def workers(client: Client) -> list[Worker]:
-    """With the product's settings, where they matter."""
+def workers(
+    client: Client, *, further: Sequence[type] = (), activities: Sequence[Callable[..., Any]] = ()
+) -> list[Worker]:
+    """With the product's settings, where they matter; ``further`` workflows and activities beside the floor's."""
     restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
     polling: dict[str, Any] = {"activity_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20)}
     control = Worker(
         client,
         task_queue=QUEUE,
-        workflows=[BareAttempt, Empty],
+        workflows=[BareAttempt, Empty, *further],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_concurrent_workflow_tasks=8,
         max_cached_workflows=3000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
     )
     other = Worker(
-        client, task_queue=OTHER_QUEUE, activities=[place_nothing], disable_eager_activity_execution=True, **polling
+        client,
+        task_queue=OTHER_QUEUE,
+        activities=[place_nothing, *activities],
+        disable_eager_activity_execution=True,
+        **polling,
     )
     return [control, other]
 
@@ -103,7 +109,7 @@ async def measure(client: Client, count: int, *, at_once: int = 100) -> dict[str
 
 async def _run(asked: argparse.Namespace) -> dict[str, float]:
     if asked.address:
-        return await measure(await Client.connect(asked.address), asked.count)
+        return await measure(await Client.connect(asked.address, namespace=asked.namespace), asked.count)
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"), search_attributes=list(ATTRIBUTES), dev_server_log_level="error"
     ) as server:
@@ -113,6 +119,7 @@ async def _run(asked: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="What Temporal alone costs.")
     parser.add_argument("--address", help="a server that runs; without it one is started")
+    parser.add_argument("--namespace", default="default", help="of a server that runs")
     parser.add_argument("--count", type=int, default=800, help="workflows of each kind")
     told = asyncio.run(_run(parser.parse_args()))
     sys.stdout.write(json.dumps(told) + "\n")

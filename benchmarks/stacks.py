@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,23 @@ AREAS = (
     *(201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228),
     *(229, 231, 234, 239, 240, 248, 251, 252, 253, 254, 256, 260, 262, 267, 269, 270, 276, 281, 301, 302),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A Temporal server that runs already (``benchmarks/cluster.md``), in place of the embedded one.
+
+    ``pids`` are its processes by what they are told as, such as ``temporal`` and ``temporal_postgres``.
+    """
+
+    address: str = ""
+    namespace: str = "default"
+    pids: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What points the stack at it; nothing for the embedded server."""
+        return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace} if self.address else {}
 
 
 def phones(how_many: int) -> list[str]:
@@ -76,12 +94,14 @@ def campaign(stack: Stack, numbers: Sequence[str], *, at_once: int, per_second: 
     return made
 
 
-def cpu_seconds(stack: Stack) -> dict[str, float]:
+def cpu_seconds(stack: Stack, cluster: Cluster) -> dict[str, float]:
     """Processor seconds of each part until now, its children included, those that have ended too."""
-    return {part: sum(map(_of_process, stack.pids(part))) for part in PARTS}
+    ours = {part: sum(map(cpu_of, stack.pids(part))) for part in PARTS}
+    return ours | {part: cpu_of(pid) for part, pid in cluster.pids.items()}
 
 
-def _of_process(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """Processor seconds of a process and its children until now; 0 when it is gone."""
     with suppress(psutil.NoSuchProcess):
         main = psutil.Process(pid)
         own = main.cpu_times()
