@@ -92,18 +92,18 @@ async def _complete(complete: Callable[[Any], Awaitable[None]]) -> None:
 SHAPES: Mapping[str, Attempt] = {"signal": attempt, "one_activity": one_activity, "no_workflow": no_workflow}
 
 
-async def measure(client: Client, *, rounds: int, count: int, pids: Sequence[int]) -> dict[str, Any]:
+async def measure(client: Client, *, rounds: int, count: int, at_once: int, pids: Sequence[int]) -> dict[str, Any]:
     """Each shape ``count`` times, ``rounds`` times by turns."""
     told: dict[str, list[tuple[float, float]]] = {name: [] for name in SHAPES}
     async with AsyncExitStack() as stack:
         for worker in workers(client, further=[CompletedByCallback], activities=[place_and_leave]):
             await stack.enter_async_context(worker)
         for shape in SHAPES.values():
-            await per_second(lambda shape=shape: shape(client), 100, at_once=50)
+            await per_second(lambda shape=shape: shape(client), 100, at_once=min(50, at_once))
         for _ in range(rounds):
             for name, shape in SHAPES.items():
                 before = sum(map(cpu_of, pids))
-                rate = await per_second(lambda shape=shape: shape(client), count, at_once=100)
+                rate = await per_second(lambda shape=shape: shape(client), count, at_once=at_once)
                 told[name].append((rate, (sum(map(cpu_of, pids)) - before) / count * 1000))
     return {name: _figures(found) for name, found in told.items()}
 
@@ -116,7 +116,7 @@ def _figures(found: Sequence[tuple[float, float]]) -> dict[str, Any]:
 
 async def _run(asked: argparse.Namespace) -> dict[str, Any]:
     client = await Client.connect(asked.address, namespace=asked.namespace)
-    return await measure(client, rounds=asked.rounds, count=asked.count, pids=asked.pid)
+    return await measure(client, rounds=asked.rounds, count=asked.count, at_once=asked.at_once, pids=asked.pid)
 
 
 def main() -> None:
@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--namespace", default="default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=400, help="attempts of each shape and round")
+    parser.add_argument("--at-once", type=int, default=200, help="attempts under way")
     parser.add_argument("--pid", type=int, nargs="*", default=[], help="processes of that server")
     told = asyncio.run(_run(parser.parse_args()))
     sys.stdout.write(json.dumps(told) + "\n")
