@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, SmallInteger, text
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -50,6 +50,7 @@ class Campaign(Tenant):
     __table_args__ = (
         one_of("status", CampaignStatus),
         Unique("workspace_id", "slug"),
+        Unique("id", "workspace_id"),
         Index("ix_campaigns_workspace_id", "workspace_id", "created_at", "id"),
         Index("uq_campaigns_batch_id", "batch_id", unique=True, postgresql_where=text("batch_id IS NOT NULL")),
         Index(
@@ -133,7 +134,8 @@ class Prospect(Tenant):
 
     __tablename__ = "prospects"
 
-    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id"))
+    workspace_id: Mapped[UUID] = mapped_column()
+    campaign_id: Mapped[UUID]
     contact_id: Mapped[UUID] = mapped_column(ForeignKey("contacts.id"))
     phone: Mapped[str]
     extension: Mapped[str | None]
@@ -161,6 +163,8 @@ class Prospect(Tenant):
     import_row: Mapped[int | None]
 
     __table_args__ = (
+        # Together the campaign's key: each key is looked up once per row of an import.
+        ForeignKeyConstraint(["campaign_id", "workspace_id"], ["campaigns.id", "campaigns.workspace_id"]),
         one_of("state", ProspectState),
         CheckConstraint("state <> 'ready' OR next_due_at IS NOT NULL", name="ready_is_due"),
         CheckConstraint("state <> 'ready' OR attempts >= 0", name="attempts_counted"),
