@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneMetadata
@@ -47,6 +47,11 @@ class DialingHabits:
 
 def calling_code(digits: str) -> str | None:
     """The country calling code that digits begin with (``1``, ``44``, ``353``); None when there is none."""
+    return _code_at_start(digits[: _CODE_LENGTHS[-1]])
+
+
+@lru_cache(maxsize=4096)
+def _code_at_start(digits: str) -> str | None:
     codes = _calling_codes()
     return next((digits[:length] for length in _CODE_LENGTHS if digits[:length] in codes), None)
 

@@ -53,6 +53,7 @@ VALUE_LIMIT = 200
 PRIORITY_LIMIT = 1000
 """Priorities lie between minus and plus this number; higher is dialed first and 0 is usual."""
 
+_PHONES = ("phone", *OTHER_PHONES)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,6}(?:\.0+)?")
 _EXTENSION = re.compile(r"[0-9]{1,9}")
 _DEEPEST = 32
@@ -157,7 +158,7 @@ def _read(text: ProspectText, default_region: str | None) -> ProspectRow:
         row=text.row,
         phone=phone.e164,
         extension=_extension(fields, phone),
-        other_phones=once_each(Line(each.e164, each.extension) for each in (phone, *others))[1:],
+        other_phones=once_each(Line(each.e164, each.extension) for each in (phone, *others))[1:] if others else (),
         external_id=_at_most(EXTERNAL_ID_LIMIT, "external_id", fields.get("external_id")),
         name=_name(fields),
         variables=_variables(text),
@@ -176,7 +177,7 @@ def _country_of_address(fields: Mapping[str, str], phone: Phone, default_region:
 
 def _phones(fields: Mapping[str, str], region: str | None) -> list[Phone]:
     """All phones of a row in order, one at least."""
-    filled = [name for name in ("phone", *OTHER_PHONES) if name in fields]
+    filled = [name for name in _PHONES if name in fields]
     return [_phone(fields, name, region) for name in filled or ["phone"]]
 
 
@@ -220,10 +221,11 @@ def _priority(value: str | None) -> int:
 
 
 def _variables(text: ProspectText) -> dict[str, Any]:
-    kept = {**text.variables, **_further_variables(text.fields.get(VARIABLES_FIELD))}
-    characters = sum(len(key) + len(value) + 8 for key, value in text.variables.items())
+    further = text.fields.get(VARIABLES_FIELD, "")
+    kept = {**text.variables, **_further_variables(further)} if further else dict(text.variables)
+    characters = sum(map(len, text.variables)) + sum(map(len, text.variables.values())) + 8 * len(text.variables)
     # At most 6 bytes a character in JSON: most rows need no measuring.
-    if (characters + len(text.fields.get(VARIABLES_FIELD, ""))) * 6 > VARIABLES_LIMIT:
+    if (characters + len(further)) * 6 > VARIABLES_LIMIT:
         size = len(json.dumps(kept, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         if size > VARIABLES_LIMIT:
             message = f"The variables of this row take more than {VARIABLES_LIMIT // 1024} KB"
@@ -231,9 +233,7 @@ def _variables(text: ProspectText) -> dict[str, Any]:
     return kept
 
 
-def _further_variables(written: str | None) -> dict[str, Any]:
-    if written is None:
-        return {}
+def _further_variables(written: str) -> dict[str, Any]:
     try:
         found: Any = json.loads(written)
     except (ValueError, RecursionError):

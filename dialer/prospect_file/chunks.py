@@ -89,7 +89,7 @@ def read_chunks(
                 judged.append(fitted)
             else:
                 good.append(fitted)
-        tables = _table([record.text for record in good], shape.delimiter, len(shape.columns))
+        tables = _tables([record.text for record in good], shape.delimiter, len(shape.columns))
         for record, cells in zip(good, tables, strict=True):
             judged.append(_judged(record, cells, columns, options.default_region))
         yield Chunk(
@@ -115,6 +115,12 @@ def _batch(records: Iterator[Record], most: int) -> Iterator[Record]:
         size += len(record.text)
         if size >= _CHUNK_CHARACTERS:
             return
+
+
+def _tables(texts: Sequence[str], delimiter: str, width: int) -> list[list[str]]:
+    """The cells of each row. Without a quote they are what stands between the delimiters, which needs no parser."""
+    parsed = iter(_table([text for text in texts if '"' in text], delimiter, width))
+    return [next(parsed) if '"' in text else text.split(delimiter) for text in texts]
 
 
 def _table(texts: Sequence[str], delimiter: str, width: int) -> list[list[str]]:
@@ -196,16 +202,13 @@ class _Columns:
         return code if code in _COMPLAINTS else "row_not_corrected"
 
     def text(self, row: int, cells: Sequence[str]) -> ProspectText:
-        plain = [_cell(cell) for cell in cells]
+        """Values without the space around them and without the quote that protects spreadsheets from formulas."""
+        plain = [cell.strip() for cell in cells]
+        if "'" in "".join(plain):
+            plain = [unguarded(cell) if cell.startswith("'") else cell for cell in plain]
         return ProspectText(
             row=row,
             fields={field: plain[index] for field, index in self._fields if plain[index]},
             variables={header: plain[index] for header, index in self._variables if plain[index]},
             columns=self._headers,
         )
-
-
-def _cell(cell: str) -> str:
-    """A value without the space around it and without the quote that protects spreadsheets from formulas."""
-    cell = cell.strip()
-    return unguarded(cell) if cell.startswith("'") else cell

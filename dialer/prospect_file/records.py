@@ -88,7 +88,12 @@ class RecordReader:
         self._text = io.TextIOWrapper(buffered, encoding=encoding, errors=self._errors, newline="")
         self._again: deque[str] = deque()
         self._delimiter = delimiter
-        self.position = start
+        self._offset = start.offset
+        self._row = start.row
+
+    @property
+    def position(self) -> Position:
+        return Position(offset=self._offset, row=self._row)
 
     def __iter__(self) -> Iterator[Record]:
         while line := self._line():
@@ -106,14 +111,15 @@ class RecordReader:
 
     def _advance(self, lines: list[str]) -> int:
         """Count lines as read; the row number that they had."""
-        row = self.position.row
-        self.position = Position(offset=self._behind(sum(map(self._size, lines)), lines[-1]), row=row + 1)
+        row = self._row
+        self._offset = self._behind(sum(map(self._size, lines)), lines[-1])
+        self._row = row + 1
         return row
 
     def _behind(self, size: int, last: str) -> int:
         """The offset behind lines of this size. Behind the last of all it is known, whatever its broken end says."""
         if last.endswith(("\n", "\r")) or self._again:
-            return self.position.offset + size
+            return self._offset + size
         return self._start + self._bytes.taken
 
     def _size(self, text: str) -> int:
@@ -141,8 +147,9 @@ class RecordReader:
         while line and not line.endswith(("\n", "\r")):
             line = self._line()
             size += self._size(line)
-        row = self.position.row
-        self.position = Position(offset=self._behind(size, line), row=row + 1)
+        row = self._row
+        self._offset = self._behind(size, line)
+        self._row = row + 1
         return Record(row=row, text=head, width=0, problem="row_too_long")
 
     def _quoted_record(self, first: str) -> Record:
