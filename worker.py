@@ -6,6 +6,7 @@ of its own, or pandas would stall the others); ``main`` is control and dial toge
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -303,6 +304,8 @@ def main() -> None:
     role = parser.parse_args().role
     settings = Settings.from_env()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # What is loaded by now lives to the end. It need not be looked through for garbage while files are read.
+    gc.freeze()
     code = 1
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -237,6 +238,7 @@ def main() -> None:
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work is not None:
+        gc.freeze()  # as a worker does
         worked = asyncio.run(work(ImportRef(**json.loads(options.work))))
         sys.stdout.write(json.dumps(asdict(worked)))
         sys.stdout.flush()

@@ -1,6 +1,7 @@
 """A worker process that starts while the servers that it needs are only just starting, too."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -76,3 +77,16 @@ async def test_what_is_wrong_with_the_question_is_no_reason_to_wait(database_url
 def test_a_worker_that_reads_no_files_does_not_load_pandas() -> None:
     program = "import sys, worker; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_worker_does_not_look_through_its_modules_for_garbage() -> None:
+    program = """
+import gc, sys, worker
+async def tell(*_):
+    print(gc.get_freeze_count())
+worker.run, sys.argv = tell, ["worker", "--role", "bulk"]
+worker.main()
+"""
+    environment = {**os.environ, "DIALER_DATABASE_URL": "postgresql://nobody@localhost/nothing"}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
+    assert int(told.stdout) > 100_000
