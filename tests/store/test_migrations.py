@@ -37,6 +37,22 @@ def test_the_migrations_go_down_and_up_again(postgres: TestPostgres) -> None:
     postgres.drop(name)
 
 
+def test_a_key_that_was_not_looked_at_to_the_end_is_made_anew(postgres: TestPostgres) -> None:
+    name = postgres.create()
+    url = postgres.url(name)
+    migrate.upgrade(url)
+    engine = create_engine(sqlalchemy_url(url))
+    with engine.begin() as connection:
+        # As a migration leaves it that is broken off between the new key and the look at what exists.
+        connection.execute(text("UPDATE alembic_version SET version_num = '2026_11_26_ended_calls'"))
+    migrate.upgrade(url)
+    with engine.connect() as connection:
+        sql = "SELECT convalidated FROM pg_constraint WHERE conname = 'fk_prospects_campaign_id'"
+        assert connection.execute(text(sql)).scalar_one()
+    engine.dispose()
+    postgres.drop(name)
+
+
 def test_every_table_of_a_workspace_has_forced_row_level_security(database_url: str) -> None:
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.connect() as connection:
