@@ -7,7 +7,7 @@ of its rows is read, so that the place in it is a place in CSV.
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from tempfile import TemporaryFile
@@ -28,7 +28,7 @@ from dialer.store.database import Database
 from dialer.store.import_chunks import Chunk, Place, Recorded, record_chunk
 from dialer.store.import_files import open_pieces, replace_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
-from dialer.store.prospect_writes import CampaignClosed
+from dialer.store.prospect_writes import CampaignClosed, add_contacts
 from dialer.store.rehearsals import rehearsing
 from dialer.store.waking import wake
 
@@ -114,7 +114,7 @@ class ImportActivities:
             ends = asyncio.get_running_loop().time() + self._leg_s
             async with (
                 _heartbeats(lambda: _progress(ref, record)),
-                aclosing(self._chunks(ref, record, options)) as chunks,
+                aclosing(self._chunks(ref, record, options, ahead=self._add_contacts)) as chunks,
             ):
                 async for chunk in chunks:
                     recorded = await self._record(ref, record, chunk)
@@ -186,24 +186,33 @@ class ImportActivities:
                 table.seek(0)
                 return prospect_file.scan(table, options)
 
-    async def _chunks(self, ref: ImportRef, record: ImportRecord, options: ReadOptions) -> AsyncGenerator[Chunk]:
-        """The file's chunks, each read in a thread while the one before it is written."""
+    async def _chunks(
+        self,
+        ref: ImportRef,
+        record: ImportRecord,
+        options: ReadOptions,
+        ahead: Callable[[ImportRef, prospect_file.Chunk], Awaitable[Mapping[str, str]]] | None = None,
+    ) -> AsyncGenerator[Chunk]:
+        """The file's chunks, each read in a thread, and prepared by ``ahead``, while the one before it is written."""
         start = Position(offset=record.next_offset or 0, row=record.next_row or 1)
         stream = await asyncio.to_thread(
             open_pieces, self._database, UUID(ref.workspace_id), UUID(ref.import_id), start.offset
         )
         chunks = prospect_file.read_chunks(stream, _shape(record), options, start)
-        reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+
+        async def following(*, is_first: bool = False) -> Chunk | None:
+            read = await asyncio.to_thread(next, chunks, None)
+            if read is None:
+                return None
+            # Nothing is written before the first, so that it would only wait for its contacts twice.
+            contacts: Mapping[str, str] = {} if ahead is None or is_first else await ahead(ref, read)
+            return await asyncio.to_thread(_chunk, read, contacts)
+
+        reading = asyncio.create_task(following(is_first=True))
         try:
-            while (read := await asyncio.shield(reading)) is not None:
-                reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-                yield Chunk(
-                    start=_place(read.start),
-                    end=_place(read.end),
-                    rows=read.rows,
-                    errors=read.errors,
-                    cells=read.cells,
-                )
+            while (chunk := await asyncio.shield(reading)) is not None:
+                reading = asyncio.create_task(following())
+                yield chunk
         finally:
             # A thread cannot be interrupted, so its stream is closed once it is out of it.
             await asyncio.wait([reading])
@@ -212,6 +221,13 @@ class ImportActivities:
                 reading.exception()
 
     # -- the database --------------------------------------------------------------------------------------------------
+
+    async def _add_contacts(self, ref: ImportRef, chunk: prospect_file.Chunk) -> Mapping[str, str]:
+        """What a chunk needs and may be written before it, over a connection of its own: PostgreSQL then works for two
+        chunks at once."""
+        phones = {phone for row in chunk.rows for phone in (row.phone, *(line.phone for line in row.other_phones))}
+        async with self._database.transaction(UUID(ref.workspace_id)) as session:
+            return await add_contacts(session, UUID(ref.workspace_id), phones, named=True)
 
     async def _read(self, ref: ImportRef) -> ImportRecord:
         """The import, unless it has failed already: then the workflow fails in the same way as the first time."""
@@ -306,6 +322,17 @@ async def _heartbeats(progress: Callable[[], ImportProgress]) -> AsyncGenerator[
         yield
     finally:
         beating.cancel()
+
+
+def _chunk(read: prospect_file.Chunk, contacts: Mapping[str, str]) -> Chunk:
+    return Chunk(
+        start=_place(read.start),
+        end=_place(read.end),
+        rows=read.rows,
+        errors=read.errors,
+        cells=read.cells,
+        contacts=contacts,
+    )
 
 
 def _place(position: Position) -> Place:

@@ -20,6 +20,7 @@ from dialer.domain.states import ProspectState
 from dialer.domain.zones import zones_for_phones
 
 DEFAULT_PRIORITY = 5
+_FIRST = Turn()
 
 #: How well a zone is known. A blank cell does not replace a better knowledge.
 _CERTAINTY = {"none": 0, "phone": 1, "address": 2, "explicit": 3}
@@ -97,7 +98,7 @@ class Person:
     def turn(self) -> Turn:
         """Whose turn it is among the phones, after the change."""
         known = self.known
-        return Turn() if known is None else carried_over(known.turn, known.facts.phones, self.facts.phones)
+        return _FIRST if known is None else carried_over(known.turn, known.facts.phones, self.facts.phones)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,20 +299,32 @@ _PROBLEMS = {
 def _refusals(rows: Sequence[NewProspect]) -> dict[int, str]:
     """The codes of rows that cannot be stored, by index."""
     found = {i: "external_id_too_long" for i, row in enumerate(rows) if len(row.external_id or "") > EXTERNAL_ID_LIMIT}
-    texts = [(row.name, row.external_id, row.extension, row.other_phones, row.variables) for row in rows]
-    if not _are_surely_storable(texts):
+    if not _are_surely_storable(rows):
+        texts = [(row.name, row.external_id, row.extension, row.other_phones, row.variables) for row in rows]
         found.update((i, "text_not_storable") for i, each in enumerate(texts) if not is_storable(each))
     return found
 
 
-def _are_surely_storable(texts: object) -> bool:
+def _are_surely_storable(rows: Sequence[NewProspect]) -> bool:
     """One look at everything, since nearly always nothing is wrong; False may be a false alarm."""
+    parts: list[str] = []
+    for row in rows:
+        if row.other_phones:
+            parts += [part or "" for line in row.other_phones for part in line]
+        parts += (row.name or "", row.external_id or "", row.extension or "", *row.variables, *row.variables.values())
     try:
-        everything = json.dumps(texts, ensure_ascii=False, allow_nan=False)
+        everything = _together(parts)
         everything.encode()
     except ValueError:
         return False
-    return "\\u0000" not in everything
+    return "\0" not in everything and "\\u0000" not in everything
+
+
+def _together(parts: Sequence[str]) -> str:
+    try:
+        return "".join(parts)
+    except TypeError:  # not all variables are texts
+        return json.dumps(parts, ensure_ascii=False, allow_nan=False)
 
 
 def is_storable(value: object) -> bool:

@@ -38,13 +38,20 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Rows that follow each other in a file, good and bad, and the places around them; ``cells`` has the good rows
-    as they stand in the file, by number."""
+    as they stand in the file, by number; ``contacts`` ids of contacts that are known already, by phone; ``prospects``
+    what the good rows say."""
 
     start: Place
     end: Place
     rows: Sequence[ProspectRow]
     errors: Sequence[RowError]
     cells: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+    contacts: Mapping[str, str] = field(default_factory=dict[str, str])
+    prospects: Sequence[NewProspect] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Here, since chunks are made in a thread, while others wait for the database.
+        object.__setattr__(self, "prospects", [as_prospect(row) for row in self.rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +79,12 @@ async def record_chunk(session: AsyncSession, record: ImportRecord, chunk: Chunk
         session,
         workspace_id=record.workspace_id,
         campaign_id=record.campaign_id,
-        prospects=[as_prospect(row) for row in chunk.rows],
+        prospects=chunk.prospects,
         on_duplicate=OnDuplicate(record.options.get("on_duplicate") or OnDuplicate.SKIP),
         import_id=record.id,
         created_by=record.created_by,
+        name_new=False,
+        contacts=chunk.contacts,
     )
     headers = headers_of(found.shape)
     errors = [*chunk.errors, *row_errors(chunk.rows, chunk.cells, written.problems, headers)]

@@ -4,10 +4,13 @@ COPY cannot write into tables with row-level security. Statements that read this
 those that read the same people from JSON.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from json.encoder import encode_basestring as quoted
 from typing import Any, cast
 
 import psycopg
@@ -17,11 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 _COLUMNS = """position int, id uuid, phone text, extension text, external_id text, name text, variables jsonb,
     zone_set text, zone_source text, priority smallint, state text, held_reason text, next_due_at timestamptz,
-    import_row bigint, phone_at smallint, bad_phones smallint"""
+    import_row bigint, phone_at smallint, bad_phones smallint, contact_id uuid"""
 
 _TO_ESCAPE = re.compile(r"[\\\t\n\r]")
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NOTHING = "\\N"
+_LINES_AT_ONCE = 500
+_BREAKS = re.compile(r"[\n\r]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 #: Per batch, since tables grow a thousandfold while a file is read: a plan of yesterday, or one that prefers to look
@@ -45,27 +50,46 @@ async def keep_plans(session: AsyncSession) -> None:
     await session.execute(text(_KEEP_PLANS))
 
 
-async def stage(session: AsyncSession, people: Sequence[tuple[object, ...]]) -> None:
+async def stage(session: AsyncSession, people: Iterable[tuple[object, ...]]) -> None:
     """Fill ``incoming`` with rows in the order of its columns from ``id`` on; ``position`` counts them from 0."""
     await session.execute(text(f"CREATE TEMP TABLE IF NOT EXISTS incoming ({_COLUMNS}) ON COMMIT DELETE ROWS"))
     connection = await (await session.connection()).get_raw_connection()
     driver = cast("psycopg.AsyncConnection[TupleRow]", connection.driver_connection)
-    lines = "".join(f"{position}\t{_line(person)}\n" for position, person in enumerate(people))
+    lines = (f"{position}\t{_line(person)}\n" for position, person in enumerate(people))
     async with driver.cursor() as cursor, cursor.copy("COPY incoming FROM STDIN") as copy:
-        await copy.write(lines)
+        # In pieces: PostgreSQL reads one while the next is made.
+        while piece := "".join(itertools.islice(lines, _LINES_AT_ONCE)):
+            await copy.write(piece)
 
 
 def _line(values: Sequence[object]) -> str:
-    return "\t".join(map(_field, values))
+    """One look at the whole line tells whether anything in it is to be escaped, which is rare."""
+    line = "\t".join([value if type(value) is str else _NOTHING if value is None else _text(value) for value in values])
+    tabs, backslashes = len(values) - 1, values.count(None)
+    if line.count("\t") == tabs and line.count("\\") == backslashes and not _BREAKS.search(line):
+        return line
+    return "\t".join([_NOTHING if value is None else _escaped(_text(value)) for value in values])
 
 
-def _field(value: Any) -> str:
-    if value is None:
-        return _NOTHING
-    if isinstance(value, str):  # before all others, as most are
-        return value.translate(_ESCAPED) if _TO_ESCAPE.search(value) else value
+def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return _ENCODER.encode(value).replace("\\", "\\\\")
-    return str(value)
+        return _moment(value)
+    return _json(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else str(value)
+
+
+def _json(variables: Mapping[str, Any]) -> str:
+    """Most variables are texts, and for each a whole encoder would take twice as long to begin as it takes to run."""
+    try:
+        return "{" + ", ".join([f"{quoted(name)}: {quoted(value)}" for name, value in variables.items()]) + "}"
+    except TypeError:
+        return _ENCODER.encode(variables)
+
+
+def _escaped(value: str) -> str:
+    return value.translate(_ESCAPED) if _TO_ESCAPE.search(value) else value
+
+
+@lru_cache(maxsize=128)
+def _moment(value: datetime) -> str:
+    """Most people of a batch are due at the same one."""
+    return value.isoformat()

@@ -6,7 +6,7 @@ batches agree who is new), prospects by id, contacts by phone. Batches of a few 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -35,7 +35,16 @@ from dialer.store.incoming import keep_plans, look_up_by_index, stage
 from dialer.store.locks import share_campaign
 from dialer.store.person_phones import lines_of, others_of, replace_other_phones
 
-__all__ = ["CampaignClosed", "NewProspect", "OnDuplicate", "RowProblem", "Written", "hold_prospects", "write_prospects"]
+__all__ = [
+    "CampaignClosed",
+    "NewProspect",
+    "OnDuplicate",
+    "RowProblem",
+    "Written",
+    "add_contacts",
+    "hold_prospects",
+    "write_prospects",
+]
 
 
 class CampaignClosed(Exception):
@@ -72,8 +81,14 @@ async def write_prospects(
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
     import_id: UUID | None = None,
     created_by: str | None = None,
+    name_new: bool = True,
+    contacts: Mapping[str, str] | None = None,
 ) -> Written:
-    """Add new people to a campaign, and skip or update those whom it has. Raises CampaignClosed."""
+    """Add new people to a campaign, and skip or update those whom it has. Raises CampaignClosed.
+
+    ``contacts`` may have the ids of contacts by phone, from ``add_contacts``; those that it lacks are looked up.
+    Without ``name_new`` the ids may lack those of new people of whom one row speaks: to fetch thousands takes time.
+    """
     await share_campaign(session, campaign_id)
     await look_up_by_index(session)
     campaign = await open_campaign(session, workspace_id, campaign_id)
@@ -83,11 +98,15 @@ async def write_prospects(
     settled = settle(plan, await circumstances(session, campaign, plan.judged))
     written = [person for person, _ in (*settled.created, *settled.changed)]
     await keep_plans(session)
-    await _insert_contacts_and_lanes(session, workspace_id, campaign_id, written)
-    await stage(session, [_facts(person, standing) for person, standing in (*settled.changed, *settled.created)])
+    contacts = contacts or {}
+    phones = {phone for person in written for phone in person.facts.phones if phone not in contacts}
+    await add_contacts(session, workspace_id, phones)
+    await _add_lanes(session, workspace_id, campaign_id, written)
+    await stage(session, (_facts(*each, contacts) for each in (*settled.changed, *settled.created)))
     # Updates first: an insert may use what they make, never the other way round.
     await _update(session, workspace_id, settled.changed)
-    ids = await _insert(session, workspace_id, campaign_id, settled.created, import_id, created_by)
+    named = name_new or any(person.facts.other_phones for person in plan.created) or _repeats_new(plan)
+    ids = await _insert(session, workspace_id, campaign_id, settled.created, import_id, created_by, named=named)
     await replace_other_phones(session, workspace_id, campaign_id, _changed_others(written, ids))
     return Written(
         created=len(settled.created),
@@ -143,10 +162,11 @@ async def read_known(
         ORDER BY id"""
     parameters = {
         "campaign": campaign_id,
-        "phones": json.dumps(list({phone for each in prospects for phone in each.phones})),
+        # Sorted, as PostgreSQL needs them to go through an index.
+        "phones": json.dumps(sorted({phone for each in prospects for phone in each.phones})),
         # Identifiers that cannot be stored are refused row by row; here they would break the whole statement.
         "external": json.dumps(
-            list({e for each in prospects if (e := each.external_id) is not None and is_storable(e)})
+            sorted({e for each in prospects if (e := each.external_id) is not None and is_storable(e)})
         ),
     }
     found = await rows(session, sql + (" FOR NO KEY UPDATE" if lock else ""), parameters)
@@ -181,7 +201,7 @@ async def circumstances(session: AsyncSession, campaign: Row[Any], people: Seque
             SELECT DISTINCT phone FROM suppressions WHERE workspace_id = :workspace
                 AND phone = ANY({_texts("phones")}) AND (campaign_id IS NULL OR campaign_id = :campaign)
         ) AS phones"""
-    phones = json.dumps([phone for person in people for phone in person.facts.phones])
+    phones = json.dumps(sorted({phone for person in people for phone in person.facts.phones}))
     parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": phones}
     found = (await rows(session, sql, parameters))[0]
     rules = rules_from_json(campaign.settings)
@@ -196,18 +216,41 @@ async def circumstances(session: AsyncSession, campaign: Row[Any], people: Seque
 # -- writing -------------------------------------------------------------------------------------------------------
 
 
-async def _insert_contacts_and_lanes(
-    session: AsyncSession, workspace_id: UUID, campaign_id: UUID, people: Sequence[Person]
-) -> None:
-    if not people:
-        return
-    phones = json.dumps(sorted({phone for person in people for phone in person.facts.phones}))
+async def add_contacts(
+    session: AsyncSession, workspace_id: UUID, phones: Collection[str], *, named: bool = False
+) -> dict[str, str]:
+    """Make contacts of the phones that are none yet. Their ids by phone if ``named``, without those that others are
+    making meanwhile.
+
+    A contact never changes, is never deleted, and without a prospect means nothing: so those of rows that are written
+    next may be made in a transaction before.
+    """
+    if not phones:
+        return {}
     sql = f"""
         INSERT INTO contacts (workspace_id, phone, created_at)
         SELECT :workspace, phone, now.at
         FROM (SELECT dialer_now() AS at OFFSET 0) AS now, unnest({_texts("phones")}) AS phone ORDER BY phone
         ON CONFLICT (workspace_id, phone) DO NOTHING"""
-    await session.execute(text(sql), {"workspace": workspace_id, "phones": phones})
+    parameters = {"workspace": workspace_id, "phones": json.dumps(sorted(phones))}
+    if not named:
+        await session.execute(text(sql), parameters)
+        return {}
+    made = await rows(session, sql + " RETURNING phone, CAST(id AS text) AS id", parameters)
+    ids: dict[str, str] = {row[0]: row[1] for row in made}
+    if missing := sorted(phone for phone in phones if phone not in ids):
+        await look_up_by_index(session)
+        sql = f"""SELECT phone, CAST(id AS text) AS id FROM contacts
+                  WHERE workspace_id = :workspace AND phone = ANY({_texts("phones")})"""
+        parameters = {"workspace": workspace_id, "phones": json.dumps(missing)}
+        ids.update((row[0], row[1]) for row in await rows(session, sql, parameters))
+        await keep_plans(session)
+    return ids
+
+
+async def _add_lanes(session: AsyncSession, workspace_id: UUID, campaign_id: UUID, people: Sequence[Person]) -> None:
+    if not people:
+        return
     lanes = sorted({(person.facts.zone_set, _priority(person)) for person in people})
     sql = """
         INSERT INTO lanes (workspace_id, campaign_id, zone_set, priority)
@@ -224,21 +267,20 @@ async def _insert_contacts_and_lanes(
     await session.execute(text(sql), parameters)
 
 
-#: What both statements read. Each contact is looked up by its index, whatever the planner takes the tables' sizes for.
-_GIVEN = """
-    incoming v CROSS JOIN LATERAL (
-        SELECT id FROM contacts WHERE workspace_id = :workspace AND phone = v.phone OFFSET 0) AS c"""
+#: Each contact that is not known is looked up by its index, whatever the planner takes the tables' sizes for.
+_CONTACT = """
+    coalesce(v.contact_id, (SELECT c.id FROM contacts c WHERE c.workspace_id = :workspace AND c.phone = v.phone))"""
 
 
 async def _update(session: AsyncSession, workspace_id: UUID, people: Sequence[tuple[Person, Standing]]) -> None:
     if not people:
         return
     sql = f"""
-        UPDATE prospects p SET phone = v.phone, contact_id = c.id, extension = v.extension,
+        UPDATE prospects p SET phone = v.phone, contact_id = {_CONTACT}, extension = v.extension,
             external_id = v.external_id, name = v.name, variables = v.variables, zone_set = v.zone_set,
             zone_source = v.zone_source, priority = v.priority, state = v.state, held_reason = v.held_reason,
             next_due_at = v.next_due_at, phone_at = v.phone_at, bad_phones = v.bad_phones
-        FROM {_GIVEN} WHERE p.id = v.id"""
+        FROM incoming v WHERE p.id = v.id"""
     await session.execute(text(sql), {"workspace": workspace_id})
 
 
@@ -249,8 +291,10 @@ async def _insert(
     people: Sequence[tuple[Person, Standing]],
     import_id: UUID | None,
     created_by: str | None,
+    *,
+    named: bool,
 ) -> dict[str, UUID]:
-    """The new ids by phone."""
+    """The new ids by phone; none unless ``named``."""
     if not people:
         return {}
     # One moment for all: a default would ask for the time twice per row.
@@ -258,23 +302,25 @@ async def _insert(
         INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, extension, external_id, name, variables,
             zone_set, zone_source, priority, state, held_reason, next_due_at, import_id, import_row, created_by,
             created_at, updated_at)
-        SELECT :workspace, :campaign, c.id, v.phone, v.extension, v.external_id, v.name, v.variables,
+        SELECT :workspace, :campaign, {_CONTACT}, v.phone, v.extension, v.external_id, v.name, v.variables,
             v.zone_set, v.zone_source, v.priority, v.state, v.held_reason, v.next_due_at,
             :import_id, v.import_row, :created_by, now.at, now.at
-        FROM (SELECT dialer_now() AS at OFFSET 0) AS now, {_GIVEN} WHERE v.id IS NULL ORDER BY v.position
-        RETURNING id, phone"""
+        FROM (SELECT dialer_now() AS at OFFSET 0) AS now, incoming v WHERE v.id IS NULL ORDER BY v.position"""
     parameters = {
         "workspace": workspace_id,
         "campaign": campaign_id,
         "import_id": import_id,
         "created_by": created_by,
     }
-    return {row.phone: row.id for row in await rows(session, sql, parameters)}
+    if named:
+        return {row.phone: row.id for row in await rows(session, sql + " RETURNING id, phone", parameters)}
+    await session.execute(text(sql), parameters)
+    return {}
 
 
-def _facts(person: Person, standing: Standing) -> tuple[object, ...]:
+def _facts(person: Person, standing: Standing, contacts: Mapping[str, str]) -> tuple[object, ...]:
     """In the order of the columns of ``incoming``."""
-    facts = person.facts
+    facts, turn = person.facts, person.turn
     return (
         None if person.known is None else person.known.id,
         facts.phone,
@@ -289,8 +335,9 @@ def _facts(person: Person, standing: Standing) -> tuple[object, ...]:
         standing.held_reason,
         standing.next_due_at,
         facts.import_row,
-        person.turn.at,
-        person.turn.bad,
+        turn.at,
+        turn.bad,
+        contacts.get(facts.phone),
     )
 
 
@@ -312,5 +359,13 @@ def _ids_by_index(plan: Plan, created: Mapping[str, UUID]) -> dict[int, UUID]:
     ids: dict[int, UUID] = {}
     named = [(index, person) for person in (*plan.created, *plan.changed) for index in person.indexes]
     for index, person in [*named, *plan.skipped.items()]:
-        ids[index] = created[person.facts.phone] if person.known is None else person.known.id
+        if person.known is not None:
+            ids[index] = person.known.id
+        elif created:
+            ids[index] = created[person.facts.phone]
     return ids
+
+
+def _repeats_new(plan: Plan) -> bool:
+    """True when a skipped row is about somebody new, who is then named as the one whom it repeats."""
+    return any(person.known is None for person in plan.skipped.values())

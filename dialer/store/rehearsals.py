@@ -30,7 +30,7 @@ from dialer.domain.prospect_matching import (
 from dialer.domain.prospect_rows import RowError
 from dialer.domain.standings import Settled, Standing, settle
 from dialer.store.database import Database, one, rows
-from dialer.store.import_chunks import Chunk, as_prospect
+from dialer.store.import_chunks import Chunk
 from dialer.store.import_errors import REPEATS_KEPT, headers_of, insert_errors, repeated_rows, row_errors
 from dialer.store.imports import ImportConflict, ImportRecord, import_record
 from dialer.store.prospect_writes import circumstances, open_campaign, read_known
@@ -88,7 +88,7 @@ class Rehearsal:
         when its campaign is over."""
         async with self._transaction() as session:
             campaign = await open_campaign(session, self._record.workspace_id, self._record.campaign_id)
-            given = [as_prospect(row) for row in chunk.rows]
+            given = chunk.prospects
             plan = match(given, await self._read_known(session, given), self._on_duplicate)
             settled = settle(plan, await circumstances(session, campaign, plan.judged))
             await self._remember(session, settled)

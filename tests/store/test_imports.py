@@ -1,10 +1,12 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from dialer.domain.person_phones import Line
 from dialer.domain.prospect_rows import ProspectRow, RowError
 from dialer.domain.states import ImportStatus
 from dialer.store import imports
@@ -12,9 +14,10 @@ from dialer.store.database import Database
 from dialer.store.import_chunks import Chunk, ChunkOutOfOrder, Place, record_chunk
 from dialer.store.import_files import open_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
+from dialer.store.prospect_writes import add_contacts
 from tests.store.worlds import World, make_world
 
-A, B, C = "+16505550101", "+16505550102", "+16505550103"
+A, B, C, D = "+16505550101", "+16505550102", "+16505550103", "+16505550104"
 FILE = b"phone,name\n+16505550101,Ann\n"
 
 
@@ -143,6 +146,20 @@ async def test_a_chunk_written_twice_changes_nothing_and_counts_once(world: Worl
     assert await record(world, order, again) == first
     assert counts(first) == (2, 1, 0, 0, 1)
     assert await world.tally() == {"ready": 1}
+
+
+async def test_contacts_that_are_made_before_their_chunk_are_its_peoples(world: World) -> None:
+    order = await begun(world)
+    async with world.database.transaction(world.workspace_id) as session:
+        await add_contacts(session, world.workspace_id, [A])
+        contacts = await add_contacts(session, world.workspace_id, [A, B], named=True)
+    assert set(contacts) == {A, B}
+    ahead = replace(chunk(11, 50, row(2, A), row(3, B, other_phones=(Line(C),)), row(4, D)), contacts=contacts)
+    assert counts(await record(world, order, ahead)) == (3, 3, 0, 0, 0)
+    sql = "SELECT p.phone, c.phone AS contact FROM prospects p JOIN contacts c ON c.id = p.contact_id ORDER BY 1"
+    assert [tuple(each) for each in await world.read(sql)] == [(A, A), (B, B), (D, D)]
+    assert [each.phone for each in await world.read("SELECT phone FROM prospect_phones")] == [C]
+    assert len(await world.read("SELECT 1 FROM contacts")) == 4
 
 
 async def test_two_workers_on_the_same_chunk_write_it_once(world: World) -> None:

@@ -3,8 +3,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-from dialer.store.database import Database
+from dialer.store.database import Database, violated
 from dialer.store.prospect_writes import CampaignClosed, NewProspect, OnDuplicate, Written, write_prospects
 from tests.store.worlds import World, make_world
 
@@ -233,3 +235,38 @@ async def test_one_contact_serves_all_campaigns_of_a_workspace(world: World, dat
     await write(world, person(A))
     await write(World(database=database, workspace_id=world.workspace_id, campaign_id=other.id), person(A))
     assert len(await world.read("SELECT DISTINCT contact_id FROM prospects")) == 1
+
+
+async def test_a_prospect_is_of_its_campaigns_workspace_and_of_no_other(database: Database, world: World) -> None:
+    await write(world, person(A))
+    other = await make_world(database)
+    sql = "UPDATE prospects SET workspace_id = :other WHERE campaign_id = :campaign"
+    async with database.transaction_over_all() as session:
+        with pytest.raises(IntegrityError) as refused:
+            await session.execute(text(sql), {"other": other.workspace_id, "campaign": world.campaign_id})
+    assert violated(refused.value) == "fk_prospects_campaign_id"
+
+
+async def test_a_campaign_with_people_cannot_be_deleted(database: Database, world: World) -> None:
+    await write(world, person(A))
+    async with database.transaction_over_all() as session:
+        await session.execute(text("DELETE FROM setting_versions"))
+        await session.execute(text("DELETE FROM tallies"))
+        await session.execute(text("DELETE FROM lanes"))
+        with pytest.raises(IntegrityError) as refused:
+            await session.execute(text("DELETE FROM campaigns WHERE id = :id"), {"id": world.campaign_id})
+    assert violated(refused.value) == "fk_prospects_campaign_id"
+
+
+async def test_ids_of_new_people_are_fetched_where_a_row_repeats_them(world: World) -> None:
+    async with world.database.transaction(world.workspace_id) as session:
+        written = await write_prospects(
+            session,
+            workspace_id=world.workspace_id,
+            campaign_id=world.campaign_id,
+            prospects=[person(A), person(B), person(A)],
+            name_new=False,
+        )
+    first, second = await stored(world)
+    assert written.ids == {0: first.id, 1: second.id, 2: first.id}
+    assert counts(written) == (2, 0, 1, 0)

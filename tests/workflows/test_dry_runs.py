@@ -181,3 +181,9 @@ async def test_a_cancelled_dry_run_stops_and_its_record_can_be_deleted(
     async with world.database.transaction(world.workspace_id) as session:
         assert await imports.undo(session, dry) == 0
     assert await world.read("SELECT 1 FROM imports") == []
+
+
+async def test_a_dry_run_makes_no_contacts(environment: WorkflowEnvironment, world: World) -> None:
+    result = await imported(environment, world, await upload(world, dry_run=True))
+    assert counts(result) == (100, 100, 0, 0, 0)
+    assert await world.read("SELECT 1 FROM contacts") == []

@@ -35,6 +35,26 @@ async def test_a_file_becomes_prospects_and_its_campaign_is_woken(
     assert (repeated.row, repeated.code, repeated.cells) == (103, "duplicate", [PHONES[0], "again"])
 
 
+async def test_contacts_of_the_next_rows_are_made_while_these_are_written(
+    environment: WorkflowEnvironment, world: World
+) -> None:
+    found: list[tuple[int, int]] = []
+
+    async def look() -> None:
+        # The first ten are written, and the campaign is woken; nobody reads on before this returns.
+        sql = "SELECT (SELECT count(*) FROM prospects) AS people, (SELECT count(*) FROM contacts) AS contacts"
+        while not found or found[-1][1] < 20:
+            found.append(tuple((await world.read(sql))[0]))
+
+    await make_idle(world)
+    import_id = await upload(world)
+    async with workers(environment, world.database, Nudged(before=look)):
+        result = await (await start(environment, world, import_id)).result()
+    assert found[-1] == (10, 20)
+    assert counts(result) == (100, 100, 0, 0, 0)
+    assert len(await world.read("SELECT 1 FROM contacts")) == 100
+
+
 async def test_the_same_file_again_changes_nothing(environment: WorkflowEnvironment, world: World) -> None:
     async with workers(environment, world.database, Nudged()):
         await (await start(environment, world, await upload(world))).result()
