@@ -3,7 +3,7 @@
 Three shapes that do nothing, by turns on one server, so that what else the machine does falls on all of them: the one
 that a call has (an activity places it, a signal ends it), one activity that its callback completes, and an activity
 without a workflow that its callback completes. Told are the attempts a second, the server's processor time for each
-(with ``--pid``), and what is left of one in its history. ``docs/decisions/0026-the-shape-of-an-attempt.md`` says what
+(with ``--pid``), and what is left of one in its history. ``docs/decisions/0025-the-shape-of-an-attempt.md`` says what
 follows.
 """
 

@@ -237,13 +237,13 @@ async def add_contacts(
         await session.execute(text(sql), parameters)
         return {}
     made = await rows(session, sql + " RETURNING phone, CAST(id AS text) AS id", parameters)
-    ids: dict[str, str] = {row[0]: row[1] for row in made}
+    ids: dict[str, str] = {row.phone: row.id for row in made}
     if missing := sorted(phone for phone in phones if phone not in ids):
         await look_up_by_index(session)
         sql = f"""SELECT phone, CAST(id AS text) AS id FROM contacts
                   WHERE workspace_id = :workspace AND phone = ANY({_texts("phones")})"""
         parameters = {"workspace": workspace_id, "phones": json.dumps(missing)}
-        ids.update((row[0], row[1]) for row in await rows(session, sql, parameters))
+        ids.update((row.phone, row.id) for row in await rows(session, sql, parameters))
         await keep_plans(session)
     return ids
 

@@ -27,7 +27,7 @@ from dialer.domain.waits import (
     share,
 )
 from dialer.domain.zones import ZoneSet
-from dialer.store.database import one, rows
+from dialer.store.database import rows
 from dialer.store.waiting import DueLane, Reason, Waiting, due_lanes, open_lanes
 
 CAP = 200
@@ -35,7 +35,6 @@ CAP = 200
 
 _READY = """prospects p WHERE p.campaign_id = :id AND p.zone_set = l.zone_set AND p.priority = l.priority
             AND p.state = 'ready' AND p.next_due_at"""
-_LANES = "unnest(CAST(:zone_sets AS text[]), CAST(:priorities AS smallint[])) AS l(zone_set, priority)"
 
 
 async def who_waits(
@@ -60,12 +59,7 @@ async def who_waits(
     due = [lane for lane in lanes if lane.first_due_at <= now]
     may = set(open_lanes(lanes, rules, now, timing))
     closed = [lane for lane in due if lane.lane not in may]
-    later, first = await _later(session, campaign.id, lanes, now)
-    looked = [
-        await _due(session, campaign.id, closed, now),
-        later,
-        await _due(session, campaign.id, [lane for lane in due if lane.lane in may], now),
-    ]
+    looked, first = await _counts(session, campaign.id, closed, lanes, [lane for lane in due if lane.lane in may], now)
     out_of_hours, later, callable_now = share(ready, looked)
     waits: list[Wait] = []
     if callable_now.n:
@@ -133,38 +127,35 @@ def _zone(settings: Mapping[str, Any]) -> str:
     return schedule.get("time_zone") or "UTC"
 
 
-async def _due(session: AsyncSession, campaign_id: UUID, lanes: Sequence[DueLane], now: datetime) -> Counted:
-    if not lanes:
-        return Counted(n=0)
-    sql = f"""SELECT count(*) AS n FROM (
-        SELECT 1 FROM {_LANES}, LATERAL (SELECT 1 FROM {_READY} <= :now LIMIT :cap) AS due LIMIT :cap) AS looked"""
-    row = await one(session, sql, _of(campaign_id, lanes, now))
-    return _counted(row)
-
-
-async def _later(
-    session: AsyncSession, campaign_id: UUID, lanes: Sequence[DueLane], now: datetime
-) -> tuple[Counted, datetime | None]:
-    """Those whose time has not come, and when it comes for the first of them."""
-    sql = f"""SELECT
-        (SELECT count(*) FROM (SELECT 1 FROM {_LANES}, LATERAL (SELECT 1 FROM {_READY} > :now LIMIT :cap) AS later
-            LIMIT :cap) AS looked) AS n,
-        (SELECT min(first.next_due_at) FROM {_LANES}, LATERAL (
+async def _counts(
+    session: AsyncSession,
+    campaign_id: UUID,
+    closed: Sequence[DueLane],
+    lanes: Sequence[DueLane],
+    opened: Sequence[DueLane],
+    now: datetime,
+) -> tuple[list[Counted], datetime | None]:
+    """Those due in ``closed`` lanes, those of all lanes whose time has not come, and those due in ``opened`` ones; and
+    when the time comes for the first of those that wait for it. One statement, since each is a round trip."""
+    sql = f"""SELECT {_how_many("closed", "<=")} AS closed, {_how_many("all", ">")} AS later,
+        {_how_many("opened", "<=")} AS opened,
+        (SELECT min(first.next_due_at) FROM {_lanes("all")}, LATERAL (
             SELECT p.next_due_at FROM {_READY} > :now ORDER BY p.next_due_at LIMIT 1) AS first) AS first"""
-    row = await one(session, sql, _of(campaign_id, lanes, now))
-    return _counted(row), None if row is None else row.first
+    parameters: dict[str, Any] = {"id": campaign_id, "now": now, "cap": CAP}
+    for name, some in (("closed", closed), ("all", lanes), ("opened", opened)):
+        parameters[f"{name}_zone_sets"] = [lane.lane.zone_set for lane in some]
+        parameters[f"{name}_priorities"] = [lane.lane.priority for lane in some]
+    (row,) = await rows(session, sql, parameters)
+    return [Counted(n=n, exact=n < CAP) for n in (row.closed, row.later, row.opened)], row.first
 
 
-def _of(campaign_id: UUID, lanes: Sequence[DueLane], now: datetime) -> dict[str, Any]:
-    return {
-        "id": campaign_id,
-        "zone_sets": [lane.lane.zone_set for lane in lanes],
-        "priorities": [lane.lane.priority for lane in lanes],
-        "now": now,
-        "cap": CAP,
-    }
+def _how_many(which: str, compare: str) -> str:
+    """SQL: people of some lanes whose time has come (``<=``), or has not; no more than the cap."""
+    return f"""(SELECT count(*) FROM (
+        SELECT 1 FROM {_lanes(which)}, LATERAL (SELECT 1 FROM {_READY} {compare} :now LIMIT :cap) AS found
+        LIMIT :cap) AS looked)"""
 
 
-def _counted(row: Row[Any] | None) -> Counted:
-    n = 0 if row is None else row.n
-    return Counted(n=n, exact=n < CAP)
+def _lanes(which: str) -> str:
+    return f"""unnest(CAST(:{which}_zone_sets AS text[]), CAST(:{which}_priorities AS smallint[]))
+        AS l(zone_set, priority)"""
