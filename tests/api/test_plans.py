@@ -102,7 +102,9 @@ def test_what_is_asked_often_takes_so_many_statements(
     large.runner.run(_look(large, name))  # the key is known from then on
     with heard(monkeypatch) as found:
         large.runner.run(_look(large, name))
-    assert len(found.statements) == statements, found.statements
+    # What is known of the key is forgotten every five seconds, perhaps just now.
+    asked = [statement for statement in found.statements if "api_keys" not in statement]
+    assert len(asked) == statements, asked
 
 
 async def test_a_callback_takes_so_many_statements(api: Api, call_id: UUID, monkeypatch: pytest.MonkeyPatch):
