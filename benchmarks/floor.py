@@ -35,10 +35,15 @@ ENDED = ["ended", "human", "1 of 1", "n" * 36, *["2026-11-22T10:00:00.000000Z"] 
 TALK_S = 1.0
 
 
+def attributes() -> TypedSearchAttributes:
+    """As a call's workflow has them from its start."""
+    pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(key, str(uuid4())) for key in IDS]
+    return TypedSearchAttributes([*pairs, SearchAttributePair(ATTEMPT, 1)])
+
+
 async def attempt(client: Client, workflow_id: str | None = None, *, talk_s: float = TALK_S) -> None:
     """One workflow of an attempt's shape, signalled ``talk_s`` after its start, when it has long waited."""
     ids = [str(uuid4()), str(uuid4())]
-    pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(key, str(uuid4())) for key in IDS]
     handle = await client.start_workflow(
         BareAttempt.run,
         ids,
@@ -46,7 +51,7 @@ async def attempt(client: Client, workflow_id: str | None = None, *, talk_s: flo
         task_queue=QUEUE,
         static_summary="Spring sale · attempt 1 of 1",
         static_details=f"[In the API](http://127.0.0.1:8600/api/v1/calls/{ids[1]})",
-        search_attributes=TypedSearchAttributes([*pairs, SearchAttributePair(ATTEMPT, 1)]),
+        search_attributes=attributes(),
     )
     await asyncio.sleep(talk_s)
     await handle.signal(BareAttempt.call_ended, ENDED)

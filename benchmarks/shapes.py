@@ -2,8 +2,8 @@
 
 Three shapes that do nothing, by turns on one server, so that what else the machine does falls on all of them: the one
 that a call has (an activity places it, a signal ends it), one activity that its callback completes, and an activity
-without a workflow that its callback completes. Told are the attempts a second, the server's processor time for each
-(with ``--pid``), and what is left of one in its history. ``docs/decisions/0025-the-shape-of-an-attempt.md`` says what
+without a workflow that its callback completes. Told are the attempts a second, and with ``--pid`` the server's processor
+time for each. ``docs/decisions/0025-the-shape-of-an-attempt.md`` says what
 follows.
 """
 
@@ -22,22 +22,16 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.client import Client
-from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import RetryPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from benchmarks.bare_workflows import OTHER_QUEUE, CompletedByCallback, place_and_leave
-from benchmarks.floor import ATTEMPT, ENDED, IDS, QUEUE, TALK_S, attempt, per_second, workers
+from benchmarks.floor import ENDED, QUEUE, TALK_S, attempt, attributes, per_second, workers
 from benchmarks.stacks import cpu_of
 
 Attempt = Callable[[Client], Awaitable[None]]
 #: While an activity has not begun, it cannot be completed.
 _AGAIN_S = 0.2
-
-
-def attributes() -> TypedSearchAttributes:
-    """As a call's workflow has them from its start."""
-    pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(key, str(uuid4())) for key in IDS]
-    return TypedSearchAttributes([*pairs, SearchAttributePair(ATTEMPT, 1)])
 
 
 async def one_activity(client: Client) -> None:

@@ -44,7 +44,7 @@ async def read_variables(
 async def pause_campaign(
     services: ServicesDep, actor: Writer, campaign: str, response: Response, given: LiveCalls | None = None
 ) -> ControlOut:
-    """When the answer is 200, no new call begins."""
+    """When the answer is 200, no new call begins; 409 when a resume came in between."""
     return _answer(response, await campaign_control.pause_campaign(services, actor, campaign, given or LiveCalls()))
 
 
