@@ -2,9 +2,8 @@
 
 Three shapes that do nothing, by turns on one server, so that what else the machine does falls on all of them: the one
 that a call has (an activity places it, a signal ends it), one activity that its callback completes, and an activity
-without a workflow that its callback completes. Told are the attempts a second, and with ``--pid`` the server's processor
-time for each. ``docs/decisions/0025-the-shape-of-an-attempt.md`` says what
-follows.
+without a workflow that its callback completes. Told are the attempts a second, and with ``--pid`` the server's
+processor time for each. ``docs/decisions/0025-the-shape-of-an-attempt.md`` says what follows.
 """
 
 from __future__ import annotations
