@@ -32,7 +32,7 @@ from activities.control import ControlActivities
 from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
 from activities.failures import QuietFailures
-from activities.imports import ImportActivities
+from activities.imports import SWITCH_S, ImportActivities
 from activities.restoring import RestoreGuard
 from activities.runs import RunActivities
 from activities.schedule_repairs import ScheduleRepairs
@@ -306,6 +306,8 @@ def main() -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # What is loaded by now lives to the end. It need not be looked through for garbage while files are read.
     gc.freeze()
+    if BULK_QUEUE in ROLES[role]:
+        sys.setswitchinterval(SWITCH_S)
     code = 1
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

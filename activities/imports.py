@@ -7,7 +7,7 @@ of its rows is read, so that the place in it is a place in CSV.
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from tempfile import TemporaryFile
@@ -25,14 +25,18 @@ from dialer.domain.states import ImportStatus
 from dialer.prospect_file import FileRefused, FileShape, Position, ReadOptions
 from dialer.store import imports
 from dialer.store.database import Database
-from dialer.store.import_chunks import Chunk, Place, Recorded, record_chunk
+from dialer.store.drafts import Ahead
+from dialer.store.import_chunks import Chunk, Place, Recorded, on_duplicate_of, record_chunk
 from dialer.store.import_files import open_pieces, replace_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
-from dialer.store.prospect_writes import CampaignClosed, add_contacts
+from dialer.store.prospect_writes import CampaignClosed, add_contacts, circumstances_of, open_campaign
 from dialer.store.rehearsals import rehearsing
 from dialer.store.waking import wake
 
 HEARTBEAT_S = 2.0
+#: For ``sys.setswitchinterval`` where files are read: the thread that reads one gives way so soon to the one that talks
+#: with the database, which wants the processor often and for a moment. With Python's own 5 ms it mostly waits.
+SWITCH_S = 0.0005
 
 T = TypeVar("T")
 
@@ -114,7 +118,7 @@ class ImportActivities:
             ends = asyncio.get_running_loop().time() + self._leg_s
             async with (
                 _heartbeats(lambda: _progress(ref, record)),
-                aclosing(self._chunks(ref, record, options, ahead=self._add_contacts)) as chunks,
+                aclosing(self._chunks(ref, record, options, drafted=True)) as chunks,
             ):
                 async for chunk in chunks:
                     recorded = await self._record(ref, record, chunk)
@@ -187,47 +191,52 @@ class ImportActivities:
                 return prospect_file.scan(table, options)
 
     async def _chunks(
-        self,
-        ref: ImportRef,
-        record: ImportRecord,
-        options: ReadOptions,
-        ahead: Callable[[ImportRef, prospect_file.Chunk], Awaitable[Mapping[str, str]]] | None = None,
+        self, ref: ImportRef, record: ImportRecord, options: ReadOptions, *, drafted: bool = False
     ) -> AsyncGenerator[Chunk]:
-        """The file's chunks, each read in a thread, and prepared by ``ahead``, while the one before it is written."""
+        """The file's chunks: one is read, in a thread, while the one before it is ``drafted``, in another, and the one
+        before that is written."""
         start = Position(offset=record.next_offset or 0, row=record.next_row or 1)
         stream = await asyncio.to_thread(
             open_pieces, self._database, UUID(ref.workspace_id), UUID(ref.import_id), start.offset
         )
         chunks = prospect_file.read_chunks(stream, _shape(record), options, start)
 
-        async def following(*, is_first: bool = False) -> Chunk | None:
-            read = await asyncio.to_thread(next, chunks, None)
-            if read is None:
-                return None
-            # Nothing is written before the first, so that it would only wait for its contacts twice.
-            contacts: Mapping[str, str] = {} if ahead is None or is_first else await ahead(ref, read)
-            return await asyncio.to_thread(_chunk, read, contacts)
-
-        reading = asyncio.create_task(following(is_first=True))
-        try:
-            while (chunk := await asyncio.shield(reading)) is not None:
-                reading = asyncio.create_task(following())
+        async def read() -> AsyncGenerator[prospect_file.Chunk]:
+            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
                 yield chunk
+
+        async def made(found: AsyncGenerator[prospect_file.Chunk]) -> AsyncGenerator[Chunk]:
+            is_first = True
+            async with aclosing(found):
+                async for each in found:
+                    ahead = await self._look_ahead(record, each, is_first=is_first) if drafted else None
+                    is_first = False
+                    yield await asyncio.to_thread(_chunk, each, ahead)
+
+        try:
+            async with aclosing(one_ahead(made(one_ahead(read())))) as found:
+                async for chunk in found:
+                    yield chunk
         finally:
-            # A thread cannot be interrupted, so its stream is closed once it is out of it.
-            await asyncio.wait([reading])
             await asyncio.to_thread(stream.close)
-            if not reading.cancelled():
-                reading.exception()
 
     # -- the database --------------------------------------------------------------------------------------------------
 
-    async def _add_contacts(self, ref: ImportRef, chunk: prospect_file.Chunk) -> Mapping[str, str]:
-        """What a chunk needs and may be written before it, over a connection of its own: PostgreSQL then works for two
-        chunks at once."""
+    async def _look_ahead(self, record: ImportRecord, chunk: prospect_file.Chunk, *, is_first: bool) -> Ahead | None:
+        """What a chunk needs and may be read or written before it, over a connection of its own: PostgreSQL then works
+        for two chunks at once. None where that is not worth it, or where who writes the chunk will be refused."""
+        if record.skipped + record.updated > record.created:
+            return None  # most people of this file are known
         phones = {phone for row in chunk.rows for phone in (row.phone, *(line.phone for line in row.other_phones))}
-        async with self._database.transaction(UUID(ref.workspace_id)) as session:
-            return await add_contacts(session, UUID(ref.workspace_id), phones, named=True)
+        async with self._database.transaction(record.workspace_id) as session:
+            try:
+                campaign = await open_campaign(session, record.workspace_id, record.campaign_id)
+            except CampaignClosed:
+                return None
+            around = await circumstances_of(session, campaign, phones)
+            # Nothing is written before the first, so that it would only wait for its contacts twice.
+            contacts = {} if is_first else await add_contacts(session, record.workspace_id, phones, named=True)
+        return Ahead(contacts=contacts, around=around, on_duplicate=on_duplicate_of(record))
 
     async def _read(self, ref: ImportRef) -> ImportRecord:
         """The import, unless it has failed already: then the workflow fails in the same way as the first time."""
@@ -324,14 +333,33 @@ async def _heartbeats(progress: Callable[[], ImportProgress]) -> AsyncGenerator[
         beating.cancel()
 
 
-def _chunk(read: prospect_file.Chunk, contacts: Mapping[str, str]) -> Chunk:
+async def one_ahead(items: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """The same items, each made while the one before it is used."""
+
+    async def following() -> T | None:
+        return await anext(items, None)
+
+    making = asyncio.create_task(following())
+    try:
+        while (item := await asyncio.shield(making)) is not None:
+            making = asyncio.create_task(following())
+            yield item
+    finally:
+        # A thread cannot be interrupted, so what it uses is closed once it is out of it.
+        await asyncio.wait([making])
+        if not making.cancelled():
+            making.exception()
+        await items.aclose()
+
+
+def _chunk(read: prospect_file.Chunk, ahead: Ahead | None) -> Chunk:
     return Chunk(
         start=_place(read.start),
         end=_place(read.end),
         rows=read.rows,
         errors=read.errors,
         cells=read.cells,
-        contacts=contacts,
+        ahead=ahead,
     )
 
 

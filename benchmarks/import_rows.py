@@ -29,7 +29,7 @@ from uuid import UUID
 import psutil
 from temporalio.testing import ActivityEnvironment
 
-from activities.imports import ImportActivities, ImportProgress, ImportRef
+from activities.imports import SWITCH_S, ImportActivities, ImportProgress, ImportRef
 from dialer.store import imports, migrate
 from dialer.store.database import Database
 from dialer.store.imports import PIECE_BYTES
@@ -130,6 +130,7 @@ async def work(ref: ImportRef) -> Worked:
     database = Database(os.environ["DIALER_DATABASE_URL"])
     activities = ImportActivities(database, _NobodyElse())
     environment = ActivityEnvironment()
+    sys.setswitchinterval(SWITCH_S)
     start_kib, began_cpu, began = _peak_kib(), _cpu_s(), time.monotonic()
     try:
         await environment.run(activities.scan_file, ref)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -29,6 +30,8 @@ AREAS = (
     *(201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228),
     *(229, 231, 234, 239, 240, 248, 251, 252, 253, 254, 256, 260, 262, 267, 269, 270, 276, 281, 301, 302),
 )
+#: Nobody is called again.
+ONCE: Mapping[str, Any] = MappingProxyType({"max_attempts": 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +83,18 @@ def script_all(stack: Stack, numbers: Sequence[str], *, ring_s: float = 0.3, tal
         list(pool.map(lambda number: ok(stack.simulator.put(f"/_sim/phones/{number}", json=body)), numbers))
 
 
-def campaign(stack: Stack, numbers: Sequence[str], *, at_once: int, per_second: float) -> Campaign:
-    """A draft with these people, each called once."""
+def campaign(
+    stack: Stack,
+    numbers: Sequence[str],
+    *,
+    at_once: int,
+    per_second: float,
+    redial: Mapping[str, Any] = ONCE,
+) -> Campaign:
+    """A draft with these people, each called once unless said otherwise."""
     made = Campaign.make(
         stack,
-        redial={"max_attempts": 1},
+        redial=dict(redial),
         pace={"max_concurrent": at_once, "calls_per_second": per_second},
         breaker=None,
     )

@@ -17,6 +17,7 @@ from dialer.domain.prospect_matching import DEFAULT_PRIORITY
 from dialer.domain.prospect_rows import ProspectRow, RowError
 from dialer.domain.states import ImportStatus
 from dialer.store.database import one, rows
+from dialer.store.drafts import Ahead, Draft, draft
 from dialer.store.import_errors import REPEATS_KEPT, headers_of, insert_errors, repeated_rows, row_errors
 from dialer.store.imports import ImportConflict, ImportRecord, import_record
 from dialer.store.locks import share_campaign
@@ -38,20 +39,25 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Rows that follow each other in a file, good and bad, and the places around them; ``cells`` has the good rows
-    as they stand in the file, by number; ``contacts`` ids of contacts that are known already, by phone; ``prospects``
-    what the good rows say."""
+    as they stand in the file, by number; ``ahead`` what is known of them already; ``prospects`` what the good rows say.
+
+    Chunks are made in a thread, while others wait for the database: what takes the processor long is done here.
+    """
 
     start: Place
     end: Place
     rows: Sequence[ProspectRow]
     errors: Sequence[RowError]
     cells: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
-    contacts: Mapping[str, str] = field(default_factory=dict[str, str])
+    ahead: Ahead | None = None
     prospects: Sequence[NewProspect] = field(init=False)
+    drafted: Draft | None = field(init=False)
 
     def __post_init__(self) -> None:
-        # Here, since chunks are made in a thread, while others wait for the database.
-        object.__setattr__(self, "prospects", [as_prospect(row) for row in self.rows])
+        prospects = [as_prospect(row) for row in self.rows]
+        drafted = None if self.ahead is None else draft(prospects, self.ahead)
+        object.__setattr__(self, "prospects", prospects)
+        object.__setattr__(self, "drafted", drafted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,11 @@ class Recorded:
 
     record: ImportRecord
     due: bool
+
+
+def on_duplicate_of(record: ImportRecord) -> OnDuplicate:
+    """What a row of this import about somebody known does."""
+    return OnDuplicate(record.options.get("on_duplicate") or OnDuplicate.SKIP)
 
 
 async def record_chunk(session: AsyncSession, record: ImportRecord, chunk: Chunk) -> Recorded:
@@ -80,11 +91,12 @@ async def record_chunk(session: AsyncSession, record: ImportRecord, chunk: Chunk
         workspace_id=record.workspace_id,
         campaign_id=record.campaign_id,
         prospects=chunk.prospects,
-        on_duplicate=OnDuplicate(record.options.get("on_duplicate") or OnDuplicate.SKIP),
+        on_duplicate=on_duplicate_of(record),
         import_id=record.id,
         created_by=record.created_by,
         name_new=False,
-        contacts=chunk.contacts,
+        contacts=None if chunk.ahead is None else chunk.ahead.contacts,
+        drafted=chunk.drafted,
     )
     headers = headers_of(found.shape)
     errors = [*chunk.errors, *row_errors(chunk.rows, chunk.cells, written.problems, headers)]

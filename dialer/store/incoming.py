@@ -7,7 +7,7 @@ those that read the same people from JSON.
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
@@ -50,15 +50,21 @@ async def keep_plans(session: AsyncSession) -> None:
     await session.execute(text(_KEEP_PLANS))
 
 
-async def stage(session: AsyncSession, people: Iterable[tuple[object, ...]]) -> None:
-    """Fill ``incoming`` with rows in the order of its columns from ``id`` on; ``position`` counts them from 0."""
+def lines(people: Iterable[tuple[object, ...]]) -> Iterator[bytes]:
+    """Rows of ``incoming`` for COPY, some hundred at once; each has its columns from ``id`` on, and ``position`` counts
+    them from 0."""
+    numbered = (f"{position}\t{_line(person)}\n" for position, person in enumerate(people))
+    while piece := "".join(itertools.islice(numbered, _LINES_AT_ONCE)):
+        yield piece.encode()
+
+
+async def stage(session: AsyncSession, pieces: Iterable[bytes]) -> None:
+    """Fill ``incoming`` with ``lines``."""
     await session.execute(text(f"CREATE TEMP TABLE IF NOT EXISTS incoming ({_COLUMNS}) ON COMMIT DELETE ROWS"))
     connection = await (await session.connection()).get_raw_connection()
     driver = cast("psycopg.AsyncConnection[TupleRow]", connection.driver_connection)
-    lines = (f"{position}\t{_line(person)}\n" for position, person in enumerate(people))
     async with driver.cursor() as cursor, cursor.copy("COPY incoming FROM STDIN") as copy:
-        # In pieces: PostgreSQL reads one while the next is made.
-        while piece := "".join(itertools.islice(lines, _LINES_AT_ONCE)):
+        for piece in pieces:
             await copy.write(piece)
 
 

@@ -7,7 +7,7 @@ batches agree who is new), prospects by id, contacts by phone. Batches of a few 
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from dialer.domain.calling_hours import PROSPECT_ZONE
 from dialer.domain.campaign_rules import rules_from_json
 from dialer.domain.person_phones import Line, Turn
 from dialer.domain.prospect_matching import (
-    DEFAULT_PRIORITY,
     KnownProspect,
     NewProspect,
     OnDuplicate,
@@ -31,6 +30,7 @@ from dialer.domain.prospect_matching import (
 from dialer.domain.standings import Circumstances, Standing, settle
 from dialer.domain.states import CampaignStatus, ProspectState
 from dialer.store.database import one, rows
+from dialer.store.drafts import Draft, priority_of, staged
 from dialer.store.incoming import keep_plans, look_up_by_index, stage
 from dialer.store.locks import share_campaign
 from dialer.store.person_phones import lines_of, others_of, replace_other_phones
@@ -42,7 +42,9 @@ __all__ = [
     "RowProblem",
     "Written",
     "add_contacts",
+    "circumstances_of",
     "hold_prospects",
+    "open_campaign",
     "write_prospects",
 ]
 
@@ -83,10 +85,12 @@ async def write_prospects(
     created_by: str | None = None,
     name_new: bool = True,
     contacts: Mapping[str, str] | None = None,
+    drafted: Draft | None = None,
 ) -> Written:
     """Add new people to a campaign, and skip or update those whom it has. Raises CampaignClosed.
 
     ``contacts`` may have the ids of contacts by phone, from ``add_contacts``; those that it lacks are looked up.
+    ``drafted`` may be the draft of these rows with these contacts, which is used as far as it holds.
     Without ``name_new`` the ids may lack those of new people of whom one row speaks: to fetch thousands takes time.
     """
     await share_campaign(session, campaign_id)
@@ -94,15 +98,23 @@ async def write_prospects(
     campaign = await open_campaign(session, workspace_id, campaign_id)
     await hold_prospects(session, campaign_id)
     known = await read_known(session, campaign_id, prospects, lock=on_duplicate is OnDuplicate.UPDATE)
-    plan = match(prospects, known, on_duplicate)
-    settled = settle(plan, await circumstances(session, campaign, plan.judged))
+    contacts = contacts or {}
+    plan = match(prospects, known, on_duplicate) if drafted is None or known else drafted.plan
+    around = await circumstances(session, campaign, plan.judged)
+    if drafted is not None:
+        # So that who is first in the file is due first, whether a draft of theirs held or not.
+        around = replace(around, now=drafted.around.now)
+    if drafted is not None and plan is drafted.plan and around == drafted.around:
+        rows_of = drafted.staged
+    else:
+        rows_of = staged(settle(plan, around), contacts)
+    settled = rows_of.settled
     written = [person for person, _ in (*settled.created, *settled.changed)]
     await keep_plans(session)
-    contacts = contacts or {}
     phones = {phone for person in written for phone in person.facts.phones if phone not in contacts}
     await add_contacts(session, workspace_id, phones)
     await _add_lanes(session, workspace_id, campaign_id, written)
-    await stage(session, (_facts(*each, contacts) for each in (*settled.changed, *settled.created)))
+    await stage(session, rows_of.pieces)
     # Updates first: an insert may use what they make, never the other way round.
     await _update(session, workspace_id, settled.changed)
     named = name_new or any(person.facts.other_phones for person in plan.created) or _repeats_new(plan)
@@ -196,13 +208,17 @@ async def read_known(
 
 async def circumstances(session: AsyncSession, campaign: Row[Any], people: Sequence[Person]) -> Circumstances:
     """What decides the states of these people besides what is said of them."""
+    return await circumstances_of(session, campaign, {phone for each in people for phone in each.facts.phones})
+
+
+async def circumstances_of(session: AsyncSession, campaign: Row[Any], phones: Collection[str]) -> Circumstances:
+    """The same of people with these phones."""
     sql = f"""
         SELECT dialer_now() AS now, array(
             SELECT DISTINCT phone FROM suppressions WHERE workspace_id = :workspace
                 AND phone = ANY({_texts("phones")}) AND (campaign_id IS NULL OR campaign_id = :campaign)
         ) AS phones"""
-    phones = json.dumps(sorted({phone for person in people for phone in person.facts.phones}))
-    parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": phones}
+    parameters = {"workspace": campaign.workspace_id, "campaign": campaign.id, "phones": json.dumps(sorted(phones))}
     found = (await rows(session, sql, parameters))[0]
     rules = rules_from_json(campaign.settings)
     return Circumstances(
@@ -251,7 +267,7 @@ async def add_contacts(
 async def _add_lanes(session: AsyncSession, workspace_id: UUID, campaign_id: UUID, people: Sequence[Person]) -> None:
     if not people:
         return
-    lanes = sorted({(person.facts.zone_set, _priority(person)) for person in people})
+    lanes = sorted({(person.facts.zone_set, priority_of(person)) for person in people})
     sql = """
         INSERT INTO lanes (workspace_id, campaign_id, zone_set, priority)
         SELECT :workspace, :campaign, zone_set, priority
@@ -316,33 +332,6 @@ async def _insert(
         return {row.phone: row.id for row in await rows(session, sql + " RETURNING id, phone", parameters)}
     await session.execute(text(sql), parameters)
     return {}
-
-
-def _facts(person: Person, standing: Standing, contacts: Mapping[str, str]) -> tuple[object, ...]:
-    """In the order of the columns of ``incoming``."""
-    facts, turn = person.facts, person.turn
-    return (
-        None if person.known is None else person.known.id,
-        facts.phone,
-        facts.extension,
-        facts.external_id,
-        facts.name,
-        facts.variables,
-        facts.zone_set,
-        facts.zone_source,
-        _priority(person),
-        standing.state.value,
-        standing.held_reason,
-        standing.next_due_at,
-        facts.import_row,
-        turn.at,
-        turn.bad,
-        contacts.get(facts.phone),
-    )
-
-
-def _priority(person: Person) -> int:
-    return DEFAULT_PRIORITY if person.facts.priority is None else person.facts.priority
 
 
 def _changed_others(people: Sequence[Person], created: Mapping[str, UUID]) -> dict[UUID, Sequence[Line]]:

@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from dialer.domain.prospect_matching import (
     KnownProspect,
     NewProspect,
-    OnDuplicate,
     Person,
     Plan,
     is_storable,
@@ -30,7 +29,7 @@ from dialer.domain.prospect_matching import (
 from dialer.domain.prospect_rows import RowError
 from dialer.domain.standings import Settled, Standing, settle
 from dialer.store.database import Database, one, rows
-from dialer.store.import_chunks import Chunk
+from dialer.store.import_chunks import Chunk, on_duplicate_of
 from dialer.store.import_errors import REPEATS_KEPT, headers_of, insert_errors, repeated_rows, row_errors
 from dialer.store.imports import ImportConflict, ImportRecord, import_record
 from dialer.store.prospect_writes import circumstances, open_campaign, read_known
@@ -62,7 +61,7 @@ class Rehearsal:
     def __init__(self, connection: AsyncConnection, record: ImportRecord) -> None:
         self._connection = connection
         self._record = record
-        self._on_duplicate = OnDuplicate(record.options.get("on_duplicate") or OnDuplicate.SKIP)
+        self._on_duplicate = on_duplicate_of(record)
         self._errors: Counter[str] = Counter()
         self._in_file = 0
         self._in_campaign = 0

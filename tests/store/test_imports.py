@@ -1,20 +1,22 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from dialer.domain.person_phones import Line
 from dialer.domain.prospect_rows import ProspectRow, RowError
 from dialer.domain.states import ImportStatus
 from dialer.store import imports
 from dialer.store.database import Database
+from dialer.store.drafts import Ahead
 from dialer.store.import_chunks import Chunk, ChunkOutOfOrder, Place, record_chunk
 from dialer.store.import_files import open_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
-from dialer.store.prospect_writes import add_contacts
+from dialer.store.prospect_writes import OnDuplicate, add_contacts, circumstances_of, open_campaign
 from tests.store.worlds import World, make_world
 
 A, B, C, D = "+16505550101", "+16505550102", "+16505550103", "+16505550104"
@@ -81,6 +83,14 @@ def chunk(start: int, end: int, *rows: ProspectRow | RowError) -> Chunk:
         rows=[each for each in rows if isinstance(each, ProspectRow)],
         errors=[each for each in rows if isinstance(each, RowError)],
     )
+
+
+async def drafted(world: World, given: Chunk, contacts: Mapping[str, str]) -> Chunk:
+    """The chunk with a draft for the circumstances of now."""
+    async with world.database.transaction(world.workspace_id) as session:
+        campaign = await open_campaign(session, world.workspace_id, world.campaign_id)
+        around = await circumstances_of(session, campaign, {row.phone for row in given.rows})
+    return replace(given, ahead=Ahead(contacts=contacts, around=around, on_duplicate=OnDuplicate.SKIP))
 
 
 async def record(world: World, order: ImportRecord, given: Chunk) -> ImportRecord:
@@ -154,12 +164,45 @@ async def test_contacts_that_are_made_before_their_chunk_are_its_peoples(world: 
         await add_contacts(session, world.workspace_id, [A])
         contacts = await add_contacts(session, world.workspace_id, [A, B], named=True)
     assert set(contacts) == {A, B}
-    ahead = replace(chunk(11, 50, row(2, A), row(3, B, other_phones=(Line(C),)), row(4, D)), contacts=contacts)
-    assert counts(await record(world, order, ahead)) == (3, 3, 0, 0, 0)
+    given = chunk(11, 50, row(2, A), row(3, B, other_phones=(Line(C),)), row(4, D))
+    assert counts(await record(world, order, await drafted(world, given, contacts))) == (3, 3, 0, 0, 0)
     sql = "SELECT p.phone, c.phone AS contact FROM prospects p JOIN contacts c ON c.id = p.contact_id ORDER BY 1"
     assert [tuple(each) for each in await world.read(sql)] == [(A, A), (B, B), (D, D)]
     assert [each.phone for each in await world.read("SELECT phone FROM prospect_phones")] == [C]
     assert len(await world.read("SELECT 1 FROM contacts")) == 4
+
+
+MEANWHILE = {
+    "nothing": "SELECT 1",
+    "a prospect of the chunk is made": """
+        WITH contact AS (INSERT INTO contacts (workspace_id, phone) VALUES (:workspace, :phone) RETURNING id)
+        INSERT INTO prospects (workspace_id, campaign_id, contact_id, phone, state, next_due_at,
+            zone_set)
+        SELECT :workspace, :campaign, id, :phone, 'ready', now(), 'America/Los_Angeles' FROM contact""",
+    "a phone is suppressed": "INSERT INTO suppressions (workspace_id, phone) VALUES (:workspace, :phone)",
+    "all are called by one clock": """
+        UPDATE campaigns SET settings = settings || '{"calling_hours": {"zone": "UTC", "windows": [
+            {"days": ["mon"], "start": "00:00", "end": "24:00"}]}}' WHERE id = :campaign""",
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+async def test_a_draft_that_holds_no_longer_is_not_written(world: World, meanwhile: str) -> None:
+    order = await begun(world)
+    draft = await drafted(world, chunk(11, 50, row(2, A), row(3, B), row(4, C, zone_set=None)), {})
+    async with world.database.transaction(world.workspace_id) as session:
+        given = {"workspace": world.workspace_id, "campaign": world.campaign_id, "phone": A}
+        sql = MEANWHILE[meanwhile]
+        await session.execute(text(sql), {name: value for name, value in given.items() if f":{name}" in sql})
+    states = {
+        "nothing": (3, 0, ["ready", "ready", "held"]),
+        "a prospect of the chunk is made": (2, 1, ["ready", "ready", "held"]),
+        "a phone is suppressed": (3, 0, ["suppressed", "ready", "held"]),
+        "all are called by one clock": (3, 0, ["ready", "ready", "ready"]),
+    }
+    created, skipped, expected = states[meanwhile]
+    assert counts(await record(world, order, draft)) == (3, created, 0, skipped, 0)
+    assert [each.state for each in await world.read("SELECT state FROM prospects ORDER BY phone")] == expected
 
 
 async def test_two_workers_on_the_same_chunk_write_it_once(world: World) -> None:
