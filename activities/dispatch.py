@@ -40,6 +40,7 @@ from dialer.store.control import (
 from dialer.store.database import Database
 from dialer.store.recoveries import read_campaign_standing
 from dialer.store.runs import owed_after
+from dialer.store.shares import want_nothing
 from dialer.store.waiting import Reason, Waiting, due_lanes, never_open, open_lanes, what_now
 from dialer.store.waking import campaign_of_leg, sleep_until, start_leg
 
@@ -55,6 +56,10 @@ ASK_AGAIN_S = 0.5
 #: The same, as a share of ``Timing.turn_s``, while that much waits for its turn anyway: the pace loses nothing.
 PACED_CLAIMS_APART = 0.25
 LOOKS_AT_ONCE = 8
+#: Where more legs than this run in a process, each is longer, up to so many times: to end one and begin the next costs
+#: Temporal as much as a third of a call.
+LEGS = 20
+LONGEST_LEG = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +148,8 @@ class DispatchActivities:
 
     async def _leg(self, ref: CampaignRef, seen: Watermark) -> Leg:
         workspace_id, campaign_id = UUID(ref.workspace_id), UUID(ref.campaign_id)
-        ends = asyncio.get_running_loop().time() + self._timing.leg_s
+        crowd = min(max(self._wakeups.campaigns / LEGS, 1.0), LONGEST_LEG)
+        ends = asyncio.get_running_loop().time() + self._timing.leg_s * crowd
         claimed, pulse = 0, Pulse()
         async with self._database.transaction(workspace_id) as session:
             await start_leg(session, campaign_id)
@@ -157,7 +163,7 @@ class DispatchActivities:
                 if step.reopening:
                     await self._reopen(workspace_id, campaign_id)
                 left = ends - asyncio.get_running_loop().time()
-                if step.waiting is not None and self._is_long(step.waiting, step.now, left):
+                if step.waiting is not None and self._is_long(step.waiting, step.now, min(left, self._timing.leg_s)):
                     idle = await self._go_idle(workspace_id, campaign_id, step, step.waiting, claimed)
                     if idle is not None:
                         return idle
@@ -180,6 +186,7 @@ class DispatchActivities:
                 return Step(finished=True, now=await database_now(session))
             now, rules = campaign.now, rules_from_json(campaign.settings)
             if campaign.status != CampaignStatus.RUNNING:
+                await want_nothing(session, campaign)
                 return await self._not_running(session, campaign, rules, now, seen)
             if rules.end_at is not None and now >= rules.end_at:
                 return await self._past_end(session, campaign, now)
@@ -209,6 +216,7 @@ class DispatchActivities:
                 held = await hold_never_open(session, campaign_id, closed, settings_version=campaign.settings_version)
                 if held == BATCH:
                     return Step(retry_s=0.0, now=now)
+                await want_nothing(session, campaign)
                 waiting = await what_now(session, campaign, rules, now, self._timing)
                 step = Step(waiting=waiting, ends_at=rules.end_at, now=now)
         if restored:

@@ -1,7 +1,7 @@
 """Wake-ups from PostgreSQL: one listening connection per process, shared by all legs that run in it.
 
-NOTIFY only saves time: a leg also looks on its own every two seconds (eight among very many that wait for one limit),
-so a lost connection costs freshness.
+NOTIFY only saves time: a leg also looks on its own every two seconds (less often among very many that wait for one
+limit), so a lost connection costs freshness.
 """
 
 import asyncio
@@ -57,6 +57,11 @@ class Wakeups:
             self._listeners[campaign_id].discard(woken)
             if not self._listeners[campaign_id]:
                 del self._listeners[campaign_id]
+
+    @property
+    def campaigns(self) -> int:
+        """How many have a leg in this process."""
+        return len(self._listeners)
 
     async def run(self) -> None:
         """Listen for ever; connects again when the connection is lost."""

@@ -18,11 +18,10 @@ from dialer.domain.shares import Allotment, Contender, allot
 SOONEST_LOOK_S = 0.05
 LATEST_LOOK_S = 2.0
 LATEST_LOOK_AT_OWN_PACE_S = 1.0
-#: Where more campaigns than this wait for one limit, each looks less often, so that all together look no more often;
-#: whose turn it is, is told. But no later than this, and later than a second is soon enough anyway: a second's worth
-#: of calls waits for its turn.
+#: Where more campaigns than this wait for one limit, they are told whose turn it is and need not look. Each does so,
+#: in case it was not heard, but the more rarely the more they are, so that all together look no more often.
 CROWD = 20
-LATEST_LOOK_IN_A_CROWD_S = 8.0
+LATEST_LOOK_IN_A_CROWD_S = 60.0
 
 
 class Blocked(StrEnum):
@@ -253,6 +252,7 @@ def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float)
         min(capacity.accounts[n.account_id].rate.per_second, n.rate.per_second if n.rate is not None else math.inf)
         for n in capacity.numbers
     ]
-    crowd = max(1.0, len({one.campaign_id for one in capacity.contenders}) / CROWD)
-    latest = min(LATEST_LOOK_S * crowd, LATEST_LOOK_IN_A_CROWD_S)
-    return max(SOONEST_LOOK_S, min((behind + 0.5) / min(rates) * crowd, latest))
+    crowd = len({one.campaign_id for one in capacity.contenders}) / CROWD
+    if crowd > 1:
+        return min((2 * crowd - 1) * LATEST_LOOK_S, LATEST_LOOK_IN_A_CROWD_S)
+    return max(SOONEST_LOOK_S, min((behind + 0.5) / min(rates), LATEST_LOOK_S))

@@ -114,14 +114,15 @@ async def _leave(session: AsyncSession, campaign: Row[Any], standing: Standing, 
     """The campaign would claim nobody if it were alone: the others need not wait for it."""
     if standing.wants:
         await want_nothing(session, campaign)
-    await tell(session, looked.others)
+    await tell(session, looked.others if standing.wants else looked.others[:1])
     return Claim(blocked=looked.blocked, retry_s=looked.retry_s, paced=looked.paced)
 
 
 async def _say(session: AsyncSession, campaign: Row[Any], capacity: Capacity, looked: Room) -> Claim:
-    """The campaign is left no room: say what it wants."""
+    """The campaign is left no room: say what it wants. Whoever began a call has told the others whose turn it is; one
+    is told again, in case they have not heard it, and no more: each would look for itself, and tell as many."""
     await _save(session, campaign, capacity, {}, looked)
-    await tell(session, looked.others)
+    await tell(session, looked.others[:1])
     return Claim(blocked=looked.blocked, retry_s=looked.retry_s, paced=looked.paced)
 
 
