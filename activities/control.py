@@ -9,6 +9,7 @@ from temporalio import activity
 from activities.dispatch import CampaignRef
 from dialer.store.control import LostRace, StateConflict, control_version, pause, resume, stop
 from dialer.store.database import Database
+from dialer.store.waking import wake
 
 logger = logging.getLogger(__name__)
 
@@ -52,4 +53,7 @@ class ControlActivities:
         except (LostRace, StateConflict, LookupError) as error:
             logger.info("%s of campaign %s dropped: %s", request.action, campaign_id, error)
             return f"dropped: {error}"
+        # The workflow sees to itself if it is idle; a leg that runs may rest for long.
+        async with self._database.transaction(workspace_id) as session:
+            await wake(session, campaign_id)
         return done.status.value

@@ -16,8 +16,8 @@ from temporalio import activity
 from activities.heartbeats import heartbeats
 from activities.ports import CallToStart, Workflows
 from activities.restoring import RestoreGuard, Watermark
+from activities.rests import Pulse, until_woken
 from activities.wakeups import Wakeups
-from dialer.clock import steady_seconds
 from dialer.domain.breaker import Trip
 from dialer.domain.call_results import moment
 from dialer.domain.campaign_rules import CampaignRules, rules_from_json
@@ -56,10 +56,10 @@ ASK_AGAIN_S = 0.5
 #: The same, as a share of ``Timing.turn_s``, while that much waits for its turn anyway: the pace loses nothing.
 PACED_CLAIMS_APART = 0.25
 LOOKS_AT_ONCE = 8
-#: Where more legs than this run in a process, each is longer, up to so many times: to end one and begin the next costs
+#: Where more legs than this run in a process, each is longer, up to a minute: to end one and begin the next costs
 #: Temporal as much as a third of a call.
 LEGS = 20
-LONGEST_LEG = 6
+LONGEST_LEG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +111,6 @@ class Step:
     now: datetime
 
 
-class Pulse:
-    """Beats at most once a second, the first time at once."""
-
-    def __init__(self) -> None:
-        self._next_at = 0.0
-
-    def beats(self) -> bool:
-        now = steady_seconds()
-        if now < self._next_at:
-            return False
-        self._next_at = now + 1.0
-        return True
-
-
 class DispatchActivities:
     """On the ``control`` queue: one leg per running campaign."""
 
@@ -148,8 +134,8 @@ class DispatchActivities:
 
     async def _leg(self, ref: CampaignRef, seen: Watermark) -> Leg:
         workspace_id, campaign_id = UUID(ref.workspace_id), UUID(ref.campaign_id)
-        crowd = min(max(self._wakeups.campaigns / LEGS, 1.0), LONGEST_LEG)
-        ends = asyncio.get_running_loop().time() + self._timing.leg_s * crowd
+        leg_s = max(self._timing.leg_s, min(self._timing.leg_s * self._wakeups.campaigns / LEGS, LONGEST_LEG_S))
+        ends = asyncio.get_running_loop().time() + leg_s
         claimed, pulse = 0, Pulse()
         async with self._database.transaction(workspace_id) as session:
             await start_leg(session, campaign_id)
@@ -175,7 +161,7 @@ class DispatchActivities:
                     rest = max(began + min(apart_s, left) - asyncio.get_running_loop().time(), 0.0)
                     await asyncio.sleep(rest)  # who wakes it meanwhile is not waited for below
                     pause_s = max(pause_s - rest, 0.0)
-                await woken.wait(pause_s)
+                await until_woken(woken, pause_s)
 
     async def _step(self, workspace_id: UUID, campaign_id: UUID, seen: Watermark, pulse: Pulse) -> Step:
         """Claim what may be claimed now, and start it once the claim is committed."""
@@ -183,18 +169,22 @@ class DispatchActivities:
         async with self._looking[workspace_id], self._database.transaction(workspace_id) as session:
             campaign = await campaign_of_leg(session, campaign_id)
             if campaign is None:
+                await want_nothing(session, workspace_id, campaign_id)
                 return Step(finished=True, now=await database_now(session))
             now, rules = campaign.now, rules_from_json(campaign.settings)
             if campaign.status != CampaignStatus.RUNNING:
-                await want_nothing(session, campaign)
+                await want_nothing(session, workspace_id, campaign_id)
                 return await self._not_running(session, campaign, rules, now, seen)
             if rules.end_at is not None and now >= rules.end_at:
+                await want_nothing(session, workspace_id, campaign_id)
                 return await self._past_end(session, campaign, now)
             standing = await read_campaign_standing(session, campaign_id)
             restored = standing.is_restored(seen.mark)
             lanes = await due_lanes(session, campaign_id)
             opened = open_lanes(lanes, rules, now, self._timing)
             trip = await self._judged(session, campaign, rules, pulse) if opened else None
+            if not opened:
+                await want_nothing(session, workspace_id, campaign_id)
             if restored:
                 # Who is due here may have been called since the backup.
                 step = Step(retry_s=0.0, now=now)
@@ -206,7 +196,7 @@ class DispatchActivities:
                 if found.blocked in (Blocked.CARRIER, Blocked.DAY) and not campaign.reopening:
                     waiting = await what_now(session, campaign, rules, now, self._timing)
                     step = Step(waiting=waiting, ends_at=rules.end_at, retry_s=_ask_again_s(waiting, now), now=now)
-                step = replace(step, reopening=campaign.reopening)
+                step = replace(step, reopening=campaign.reopening, ends_at=rules.end_at)
                 if step.calls:
                     standing = await read_campaign_standing(session, campaign_id)
             elif campaign.reopening:
@@ -216,7 +206,6 @@ class DispatchActivities:
                 held = await hold_never_open(session, campaign_id, closed, settings_version=campaign.settings_version)
                 if held == BATCH:
                     return Step(retry_s=0.0, now=now)
-                await want_nothing(session, campaign)
                 waiting = await what_now(session, campaign, rules, now, self._timing)
                 step = Step(waiting=waiting, ends_at=rules.end_at, now=now)
         if restored:
@@ -352,6 +341,8 @@ class DispatchActivities:
         """How long to wait for a wake-up, not past the leg's end."""
         if step.calls or step.reopening:
             return 0.0
+        if step.ends_at is not None:
+            left = max(min(left, (step.ends_at - step.now).total_seconds()), 0.02)
         if step.retry_s is not None:
             return min(left, step.retry_s)
         longest = min(left, 2.0)

@@ -29,6 +29,7 @@ from dialer.store.drafts import Ahead
 from dialer.store.import_chunks import Chunk, Place, Recorded, on_duplicate_of, record_chunk
 from dialer.store.import_files import open_pieces, replace_pieces
 from dialer.store.imports import ImportConflict, ImportRecord
+from dialer.store.incoming import keep_plans, look_up_by_index
 from dialer.store.prospect_writes import CampaignClosed, add_contacts, circumstances_of, open_campaign
 from dialer.store.rehearsals import rehearsing
 from dialer.store.waking import wake
@@ -233,7 +234,9 @@ class ImportActivities:
                 campaign = await open_campaign(session, record.workspace_id, record.campaign_id)
             except CampaignClosed:
                 return None
+            await look_up_by_index(session)
             around = await circumstances_of(session, campaign, phones)
+            await keep_plans(session)
             # Nothing is written before the first, so that it would only wait for its contacts twice.
             contacts = {} if is_first else await add_contacts(session, record.workspace_id, phones, named=True)
         return Ahead(contacts=contacts, around=around, on_duplicate=on_duplicate_of(record))

@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import MappingProxyType
 from uuid import UUID
 
 import psycopg
@@ -18,6 +19,11 @@ from dialer.store.waking import CHANNEL
 logger = logging.getLogger(__name__)
 
 RECONNECT_S = 1.0
+#: A connection that only listens would not notice that the other side is gone.
+#: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
+_WATCHED = MappingProxyType(
+    {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+)
 
 
 class Woken:
@@ -29,14 +35,15 @@ class Woken:
     def set(self) -> None:
         self._event.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return at the next notification, or after ``seconds``."""
+    async def wait(self, seconds: float) -> bool:
+        """True at the next notification, False after ``seconds`` without one."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         except TimeoutError:
-            return
+            return False
         self._event.clear()
+        return True
 
 
 class Wakeups:
@@ -73,8 +80,11 @@ class Wakeups:
                 await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5) as connection:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, **_WATCHED) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
+            # What was told while nobody listened is heard by nobody.
+            for woken in [each for legs in self._listeners.values() for each in legs]:
+                woken.set()
             async for notification in connection.notifies():
                 try:
                     campaign_id = UUID(notification.payload)

@@ -105,6 +105,7 @@ def main() -> None:
         "reaction": (("performance-reaction.svg", reaction),),
         "api": (("performance-api.svg", api),),
         "sizes": (("performance-sizes.svg", sizes),),
+        "long_run": (("performance-hour.svg", hour),),
     }
     for name, drawn in drawings.items():
         if name in reports:
@@ -182,6 +183,23 @@ def sizes(figures: Figures, file: str) -> None:
     axes.set_xlabel("people in the database")
     axes.set_ylabel("p99, milliseconds")
     axes.legend(frameon=False, fontsize=8)
+    _save(chart, file)
+
+
+def hour(figures: Figures, file: str) -> None:
+    """Memory of each part, and the calls so far, while an hour goes by."""
+    series: Sequence[Mapping[str, Any]] = figures["series"][1:]
+    minutes = [look["minute"] for look in series]
+    chart, (memory, calls) = plt.subplots(2, 1, figsize=(6.4, 4.2), sharex=True, height_ratios=(2, 1))
+    for part, color in {**PARTS, "bulk": "#8e7cc3"}.items():
+        memory.plot(minutes, [look["memory_mib"][part] for look in series], color=color, label=part)
+    memory.set_ylim(bottom=0)
+    memory.set_ylabel("memory, MiB")
+    memory.legend(ncols=6, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.2), handlelength=1, fontsize=8)
+    calls.plot(minutes, [look["dialed"] for look in series], color=INK)
+    calls.set_ylim(bottom=0)
+    calls.set_ylabel("calls")
+    calls.set_xlabel("minutes")
     _save(chart, file)
 
 

@@ -60,7 +60,10 @@ def allot(
     tag_of = _in_workspace if scarce else _on_account
     given = _serve(wanting, usable, min(max(workspace_free, 0), total), tag_of)
     mine = {account: n for (campaign, account), n in given.items() if campaign == me}
-    others = tuple(dict.fromkeys(campaign for campaign, _ in given if campaign != me))
+    # First those at the accounts of this campaign: whoever calls over others is told by the campaigns there.
+    near = {one.account_id for one in contenders if one.campaign_id == me}
+    order = sorted(given, key=lambda each: each[1] not in near)
+    others = tuple(dict.fromkeys(campaign for campaign, _ in order if campaign != me))
     return Allotment(mine=mine, others=others, behind=_behind(me, wanting, tag_of), scarce=scarce)
 
 

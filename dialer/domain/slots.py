@@ -166,12 +166,15 @@ def room(capacity: Capacity, turn_s: float, due: int) -> Room:
     chosen = _spread(capacity.numbers, free, shares.mine, min(own, capacity.workspace.free(turn_s)))
     taken = {account: sum(1 for n in chosen if n.account_id == account) for account in accounts}
     left = own - len(chosen)
+    wants = {account: min(left, demand[account] - taken[account]) for account in accounts}
     blocked = None if chosen or not due else _blocked(capacity, turn_s)
+    # Who wants nothing of what is shared, since limits of its own are in the way, is told by nobody.
+    crowd = _crowd(capacity, scarce=shares.scarce) if any(wants.values()) else 0.0
     return Room(
         numbers=chosen,
         blocked=blocked,
-        retry_s=None if blocked is None else _retry_s(capacity, turn_s, blocked, shares.behind),
-        wants={account: min(left, demand[account] - taken[account]) for account in accounts},
+        retry_s=None if blocked is None else _retry_s(capacity, turn_s, blocked, shares.behind, crowd),
+        wants=wants,
         others=shares.others,
         scarce=shares.scarce,
         paced=capacity.own_turns(turn_s) <= 0,
@@ -240,7 +243,13 @@ def _blocked(capacity: Capacity, turn_s: float) -> Blocked:
     return Blocked.PACE if paced or not turns else Blocked.SHARE
 
 
-def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float) -> float | None:
+def _crowd(capacity: Capacity, *, scarce: bool) -> float:
+    """How many others wait for what the campaign waits for, in crowds."""
+    mine = {number.account_id for number in capacity.numbers}
+    return len({one.campaign_id for one in capacity.contenders if scarce or one.account_id in mine}) / CROWD
+
+
+def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float, crowd: float) -> float | None:
     """None: a slot that becomes free, or the carrier, decides when."""
     if blocked not in (Blocked.PACE, Blocked.SHARE):
         return None
@@ -252,7 +261,6 @@ def _retry_s(capacity: Capacity, turn_s: float, blocked: Blocked, behind: float)
         min(capacity.accounts[n.account_id].rate.per_second, n.rate.per_second if n.rate is not None else math.inf)
         for n in capacity.numbers
     ]
-    crowd = len({one.campaign_id for one in capacity.contenders}) / CROWD
     if crowd > 1:
         return min((2 * crowd - 1) * LATEST_LOOK_S, LATEST_LOOK_IN_A_CROWD_S)
     return max(SOONEST_LOOK_S, min((behind + 0.5) / min(rates), LATEST_LOOK_S))

@@ -4,6 +4,7 @@ Lock order: accounts, workspace, numbers, campaign, contacts by phone, prospects
 first, so that a full campaign costs no lock.
 """
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -113,8 +114,8 @@ async def claim(
 async def _leave(session: AsyncSession, campaign: Row[Any], standing: Standing, looked: Room) -> Claim:
     """The campaign would claim nobody if it were alone: the others need not wait for it."""
     if standing.wants:
-        await want_nothing(session, campaign)
-    await tell(session, looked.others if standing.wants else looked.others[:1])
+        await want_nothing(session, campaign.workspace_id, campaign.id)
+    await tell(session, looked.others if standing.wants else _one_of(looked.others))
     return Claim(blocked=looked.blocked, retry_s=looked.retry_s, paced=looked.paced)
 
 
@@ -122,8 +123,13 @@ async def _say(session: AsyncSession, campaign: Row[Any], capacity: Capacity, lo
     """The campaign is left no room: say what it wants. Whoever began a call has told the others whose turn it is; one
     is told again, in case they have not heard it, and no more: each would look for itself, and tell as many."""
     await _save(session, campaign, capacity, {}, looked)
-    await tell(session, looked.others[:1])
+    await tell(session, _one_of(looked.others))
     return Claim(blocked=looked.blocked, retry_s=looked.retry_s, paced=looked.paced)
+
+
+def _one_of(campaigns: Sequence[UUID]) -> Sequence[UUID]:
+    """Any: all of them may call now, and the first may be one that does not hear."""
+    return [random.choice(campaigns)] if campaigns else ()
 
 
 async def _save(

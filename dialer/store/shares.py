@@ -110,10 +110,18 @@ async def save_standing(
     )
 
 
-async def want_nothing(session: AsyncSession, campaign: Row[Any]) -> None:
-    """Nobody need wait for the campaign any more."""
-    sql = "UPDATE shares SET wants = 0 WHERE workspace_id = :workspace AND campaign_id = :campaign AND wants > 0"
-    await session.execute(text(sql), {"workspace": campaign.workspace_id, "campaign": campaign.id})
+async def want_nothing(session: AsyncSession, workspace_id: UUID, campaign_id: UUID) -> None:
+    """Nobody need wait for the campaign any more. If somebody may have done so, the next of them are told."""
+    sql = f"""
+        WITH gone AS (
+            UPDATE shares SET wants = 0 WHERE workspace_id = :workspace AND campaign_id = :campaign AND wants > 0
+                AND wants_until > dialer_now() RETURNING 1
+        ), next AS (
+            SELECT campaign_id FROM shares WHERE workspace_id = :workspace AND campaign_id <> :campaign AND wants > 0
+                AND wants_until > dialer_now() GROUP BY campaign_id ORDER BY min(served) LIMIT {MOST_TOLD}
+        )
+        SELECT pg_notify('{CHANNEL}', campaign_id::text) FROM next WHERE EXISTS (SELECT 1 FROM gone)"""
+    await session.execute(text(sql), {"workspace": workspace_id, "campaign": campaign_id})
 
 
 async def tell(session: AsyncSession, campaigns: Sequence[UUID]) -> None:

@@ -324,3 +324,20 @@ def test_in_a_crowd_everybody_looks_less_often_and_all_together_no_more() -> Non
     assert looks_a_second(21) == 10.5
     assert looks_a_second(61) < looks_a_second(41) < looks_a_second(21)
     assert looks_a_second(201) < 2.5 * looks_a_second(21), "no later than a minute, whatever the crowd"
+
+
+def test_whoever_a_crowd_does_not_tell_looks_as_often_as_without_one() -> None:
+    crowd = [replace(contender(1), campaign_id=UUID(int=1000 + n)) for n in range(150)]
+    full = account(rate=Rate(per_second=2.0, waiting=2))
+    own_limit = number(rate=Rate(per_second=1.0, waiting=1))
+    held = room(
+        capacity([own_limit], account(rate=Rate(per_second=50.0)), contenders=crowd, counts={A: 1.0}), TURN_S, 9
+    )
+    assert held.blocked is Blocked.PACE
+    assert not any(held.wants.values())
+    assert held.retry_s is not None
+    assert held.retry_s <= 2, "its own caller number is in the way, and nobody knows of that"
+    elsewhere = [replace(one, account_id=B) for one in crowd]
+    waiting = room(capacity([number()], full, contenders=elsewhere, counts={A: 1.0}), TURN_S, 9)
+    assert waiting.retry_s is not None
+    assert waiting.retry_s <= 2, "the others wait for another account"

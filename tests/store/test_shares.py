@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from dialer.domain.slots import Blocked
 from dialer.store.database import Database
-from dialer.store.shares import forget_standings
+from dialer.store.shares import forget_standings, want_nothing
 from dialer.store.waking import CHANNEL
 from tests.store.towns import make_town
 
@@ -136,6 +136,21 @@ async def test_whose_turn_it_is_is_told(database: Database) -> None:
         async with asyncio.timeout(10):
             told = await anext(listening.notifies())
     assert told.payload == str(town.campaigns[1].campaign_id)
+
+
+async def test_when_a_campaign_wants_nothing_any_more_those_who_wait_are_told(database: Database) -> None:
+    town = await make_town(database, [1, 1], account_limits=(1, 1000.0))
+    await town.everybody_claims(rounds=1)
+    first, second = town.campaigns
+    async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as listening:
+        await listening.execute(f"LISTEN {CHANNEL}")
+        for _ in range(2):  # the second time it has nothing to give up, and nobody is told
+            async with database.transaction(first.workspace_id) as session:
+                await want_nothing(session, first.workspace_id, first.campaign_id)
+        told = [each.payload async for each in listening.notifies(timeout=1)]
+    assert told == [str(second.campaign_id)]
+    wants = await first.read("SELECT sum(wants) AS n FROM shares WHERE campaign_id = :c")
+    assert wants[0].n == 0
 
 
 async def test_rows_that_nobody_has_touched_for_a_while_are_forgotten(database: Database) -> None:
