@@ -75,9 +75,21 @@ def running_stack(home: Path, *, workers: int, environment: Mapping[str, str]) -
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """``dialer up --workers 2`` in a folder of its own, with quick timings."""
-    with running_stack(tmp_path_factory.mktemp("stack") / "home", workers=2, environment=QUICK) as running:
-        yield running
+    """``dialer up --workers 2`` in a folder of its own, with quick timings.
+
+    On a Temporal server that runs already if ``E2E_TEMPORAL`` names one (``benchmarks/cluster.md``).
+    """
+    environment = {**QUICK, **elsewhere()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEMPORAL_NAMESPACE", environment.get("TEMPORAL_NAMESPACE", "default"))  # for Temporal's own CLI
+        with running_stack(tmp_path_factory.mktemp("stack") / "home", workers=2, environment=environment) as running:
+            yield running
+
+
+def elsewhere() -> Mapping[str, str]:
+    """What points a stack at the server of ``E2E_TEMPORAL=127.0.0.1:7233/namespace``; nothing without it."""
+    address, _, namespace = os.environ.get("E2E_TEMPORAL", "").partition("/")
+    return {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace or "default"} if address else {}
 
 
 def described_by(home: Path, process: "subprocess.Popen[bytes]", output: Path) -> Mapping[str, Any]:
