@@ -135,12 +135,15 @@ def ask(stack: Stack, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = 
 
 
 def violations(stack: Stack) -> int:
-    """What ``dialer verify`` finds broken. Raises SystemExit when it cannot judge."""
+    """How much ``dialer verify`` finds broken, and says what. Raises SystemExit when it cannot judge."""
     command = [sys.executable, "-m", "dialer.cli", "verify", "--home", str(stack.home), "--json", "--nobody-deleted"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode not in (0, 1):
         raise SystemExit(f"the judge cannot judge: {ran.stderr.strip() or ran.stdout.strip()}")
-    return len(json.loads(ran.stdout)["violations"])
+    found = json.loads(ran.stdout)["violations"]
+    for each in found:
+        sys.stderr.write(f"\n{json.dumps(each)}\n")
+    return len(found)
 
 
 def times(calls: Sequence[dict[str, Any]], field: str) -> list[datetime]:
