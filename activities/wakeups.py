@@ -9,10 +9,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import MappingProxyType
 from uuid import UUID
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dialer.store.waking import CHANNEL
 
@@ -21,9 +21,7 @@ logger = logging.getLogger(__name__)
 RECONNECT_S = 1.0
 #: A connection that only listens would not notice that the other side is gone.
 #: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
-_WATCHED = MappingProxyType(
-    {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-)
+_WATCHED = "connect_timeout=5 keepalives_idle=10 keepalives_interval=5 keepalives_count=3"
 
 
 class Woken:
@@ -80,7 +78,8 @@ class Wakeups:
                 await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, **_WATCHED) as connection:
+        address = make_conninfo(self._url, **conninfo_to_dict(_WATCHED))
+        async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             # What was told while nobody listened is heard by nobody.
             for woken in [each for legs in self._listeners.values() for each in legs]:

@@ -37,8 +37,8 @@ LEG_S = "4"
 TIME_SCALE = 0.05
 MIX = {"human": 0.5, "busy": 0.25, "no_answer": 0.25}
 REDIAL = {"max_attempts": 3, "delays": {"busy": ["PT5M", "PT5M"], "no_answer": ["PT5M", "PT5M"]}}
-#: People for each call: some are called twice or three times, and there are always some who were not called yet.
-PEOPLE_PER_CALL = 0.8
+#: People for each call: each is called 1.75 times, those first who were not called yet.
+PEOPLE_PER_CALL = 0.6
 _ROWS = """
     SELECT (SELECT count(*) FROM calls WHERE campaign_id = %(campaign)s) AS attempts,
         (SELECT count(*) FROM calls WHERE campaign_id = %(campaign)s AND dialed_at IS NOT NULL) AS dialed,

@@ -14,7 +14,9 @@ from dialer.store.waking import CHANNEL, wake
 async def wakeups(database: Database) -> AsyncIterator[Wakeups]:
     """Listening, as in a worker."""
     it = Wakeups(database.url)
-    task = asyncio.create_task(it.run())
+    with it.listen(uuid4()) as begun:
+        task = asyncio.create_task(it.run())
+        assert await begun.wait(10)
     yield it
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
