@@ -333,8 +333,8 @@ class PatientWoken(Woken):
         self._real = real
         self.waits = 0
 
-    async def wait(self, seconds: float) -> None:
-        await self._real.wait(0 if seconds == 0 else 30)
+    async def wait(self, seconds: float) -> bool:
+        return await self._real.wait(0 if seconds == 0 else 30)
 
 
 async def test_a_notification_wakes_a_leg_that_runs(database: Database, workflows: Recorder) -> None:
