@@ -206,6 +206,8 @@ def _convict_closed(case: Case, findings: Findings, call: CallRecord, times: Seq
                 prospect=call.prospect_id,
             )
             return
+        if closed.until is not None and gated_at >= closed.until:
+            continue  # let through after it, and accepted later still: the carrier's times may be whole seconds
         for record in case.records_of.get(call.id, ()):
             settled = closed.holds_settled(record.created_at - case.clock)
             if settled and not case.is_late(Placed(call, record)):

@@ -233,6 +233,14 @@ def test_pauses_and_stops(name: str, evidence: Evidence, guilty: bool) -> None:
     assert (STOPPED in broken(evidence)) is guilty
 
 
+def test_a_call_let_through_after_a_resume_is_not_convicted_by_a_time_cut_to_the_second() -> None:
+    """The carrier says a second in which the campaign was still paused, and means the end of it."""
+    resumed = around(("paused", -3, -2), ("running", -0.5, None))
+    assert STOPPED not in broken(changed(resumed, "carrier", 0, created_at=at(-0.9), resolution_s=1.0))
+    paused = around(("paused", -0.05, -0.01), ("running", 10, None))
+    assert STOPPED in broken(changed(paused, "carrier", 0, resolution_s=1.0))
+
+
 def test_nobody_is_let_through_at_the_end_of_the_campaign() -> None:
     for end, guilty in ((-0.1, True), (-0.05, False)):
         settings = {"schedule": {"end_at": at(end).isoformat()}}
