@@ -62,6 +62,15 @@ def test_the_others_are_named_in_their_order() -> None:
     assert found.behind == pytest.approx(8.0 + 7.5)
 
 
+def test_those_at_ones_own_accounts_are_named_first() -> None:
+    """Counts at two accounts say nothing about each other; who waits at the other one hears of it from those there."""
+    me, near = campaign(0, count=9.0), campaign(1, count=8.0)
+    far = [campaign(2 + n, at=SECOND) for n in range(3)]
+    found = allot(me.campaign_id, PLENTY, {ACCOUNT: 1, SECOND: 3}, [me, *far, near])
+    assert found.others[0] == near.campaign_id
+    assert set(found.others) == {near.campaign_id, *(each.campaign_id for each in far)}
+
+
 def test_a_campaign_has_one_count_in_the_workspace_for_all_of_its_accounts() -> None:
     both = [campaign(0), campaign(0, at=SECOND)]
     other = campaign(1)

@@ -56,6 +56,18 @@ async def test_a_campaign_is_paused_resumed_and_stopped(database: Database) -> N
     assert (await row(line)).control_version == 4
 
 
+async def test_a_change_by_signal_wakes_a_leg_that_rests(database: Database) -> None:
+    line = await make_line(database, people=1)
+    wakeups = Wakeups(database.url)
+    with wakeups.listen(line.campaign_id) as woken:
+        listening = asyncio.create_task(wakeups.run())
+        assert await woken.wait(10), "once it listens"
+        assert await ask(line, "pause") == "paused"
+        assert await woken.wait(10)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
 async def test_a_pause_asked_for_twice_is_one_pause(database: Database) -> None:
     line = await make_line(database, people=1)
     assert [await ask(line, "pause"), await ask(line, "pause")] == ["paused", "paused"]
