@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dialer.domain.dispositions import Disposition
 from dialer.domain.judging.evidence import Evidence, Subject
+from dialer.domain.timing import Timing
 from tests.domain.judging.ledgers import (
     ACCOUNT,
     ACCOUNT_SID,
@@ -91,6 +92,14 @@ def test_the_second_slides() -> None:
     """Half of the burst before the full second, half after it."""
     starts = [0.9 + number * 0.015 for number in range(13)]
     assert broken(ring(limited("campaign", max_concurrent=1000, calls_per_second=10), starts)) == {RATE}
+
+
+@pytest.mark.parametrize("rate", (1, 5, 13.89, 19, 60, 200))
+def test_calls_as_late_as_they_may_leave_and_a_while_on_the_way_are_no_violation(rate: float) -> None:
+    """Those whose turns came while nothing moved reach the carrier together, and all after them at their turns."""
+    late = Timing().turn_slack_s + 0.0499
+    starts = [max(number / rate, late) for number in range(int(rate * 2) + 3)]
+    assert broken(ring(limited("campaign", max_concurrent=1000, calls_per_second=rate), starts)) == set()
 
 
 def test_calls_exactly_one_second_apart_are_not_in_one_second() -> None:
