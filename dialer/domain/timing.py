@@ -27,7 +27,7 @@ class Timing:
     """A turn lies at least so far ahead, so that the gate is passed when its moment comes."""
     turn_slack_s: float = 0.05
     """A request that is later than its turn by more takes another turn: late ones would leave together. The promise
-    (rate + 10 % + 1 in any second) bears a tenth of a second at high rates; the other half is the way to the carrier."""
+    (rate + 10 % + 1 in any second) bears a tenth of a second at high rates; the other half is for the way there."""
     backoff_first_s: float = 1.0
     """How long an account is left alone after several failed requests in a row; each time twice as long …"""
     backoff_most_s: float = 60.0

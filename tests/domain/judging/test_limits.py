@@ -94,7 +94,7 @@ def test_the_second_slides() -> None:
     assert broken(ring(limited("campaign", max_concurrent=1000, calls_per_second=10), starts)) == {RATE}
 
 
-@pytest.mark.parametrize("rate", (1, 5, 13.89, 19, 60, 200))
+@pytest.mark.parametrize("rate", [1, 5, 13.89, 19, 60, 200])
 def test_calls_as_late_as_they_may_leave_and_a_while_on_the_way_are_no_violation(rate: float) -> None:
     """Those whose turns came while nothing moved reach the carrier together, and all after them at their turns."""
     late = Timing().turn_slack_s + 0.0499
