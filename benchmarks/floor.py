@@ -21,7 +21,7 @@ from uuid import uuid4
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehavior, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from benchmarks.bare_workflows import OTHER_QUEUE, BareAttempt, Empty, place_nothing
@@ -33,6 +33,8 @@ ATTEMPT = SearchAttributeKey.for_int("AttemptNumber")
 #: As long as what the product tells a call's workflow.
 ENDED = ["ended", "human", "1 of 1", "n" * 36, *["2026-11-22T10:00:00.000000Z"] * 4, 1, "reached", None, "answered"]
 TALK_S = 1.0
+#: As the product's workers have it.
+POLLING = PollerBehaviorAutoscaling(maximum=20)
 
 
 def attributes() -> TypedSearchAttributes:
@@ -77,11 +79,14 @@ async def per_second(work: Callable[[], Awaitable[None]], count: int, *, at_once
 
 
 def workers(
-    client: Client, *, further: Sequence[type] = (), activities: Sequence[Callable[..., Any]] = ()
+    client: Client,
+    *,
+    further: Sequence[type] = (),
+    activities: Sequence[Callable[..., Any]] = (),
+    polling: PollerBehavior = POLLING,
 ) -> list[Worker]:
     """With the product's settings, where they matter; ``further`` workflows and activities beside the floor's."""
     restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
-    polling: dict[str, Any] = {"activity_task_poller_behavior": PollerBehaviorAutoscaling(maximum=20)}
     control = Worker(
         client,
         task_queue=QUEUE,
@@ -89,14 +94,14 @@ def workers(
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_concurrent_workflow_tasks=8,
         max_cached_workflows=3000,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
+        workflow_task_poller_behavior=polling,
     )
     other = Worker(
         client,
         task_queue=OTHER_QUEUE,
         activities=[place_nothing, *activities],
         disable_eager_activity_execution=True,
-        **polling,
+        activity_task_poller_behavior=polling,
     )
     return [control, other]
 

@@ -23,7 +23,7 @@ class Timing:
     """Start-to-close of ``place_call``: longer than everything inside it, so that a timeout means a dead worker."""
     turn_s: float = 1.0
     """The longest wait for a turn on the pace rows; a longer one defers the call."""
-    turn_lead_s: float = 0.1
+    turn_lead_s: float = 0.05
     """A turn lies at least so far ahead, so that the gate is passed when its moment comes."""
     turn_slack_s: float = 0.05
     """A request that is later than its turn by more takes another turn: late ones would leave together. The promise
