@@ -57,6 +57,7 @@ ROWS = (
         target=0,
         at_least=False,
     ),
+    Row(benchmark="reaction", figure="pause_to_answer.p50_s", name="pause → answer, p50", unit=" s"),
     Row(benchmark="reaction", figure="pause_to_answer.p99_s", name="pause → answer, p99", unit=" s"),
     Row(benchmark="reaction", figure="resume_to_call.p50_s", name="resume → first call, p50", unit=" s"),
     Row(
@@ -76,6 +77,7 @@ ROWS = (
         target=0.5,
         at_least=False,
     ),
+    Row(benchmark="reaction", figure="slot_to_call.p99_s", name="freed slot → next call, p99", unit=" s"),
     Row(benchmark="reaction", figure="edit_to_call.p50_s", name="edit → first call under it, p50", unit=" s"),
     Row(
         benchmark="reaction",
@@ -86,9 +88,11 @@ ROWS = (
         at_least=False,
     ),
     Row(benchmark="api", figure="callbacks.per_second", name="callbacks, one process", unit="/s", target=300),
+    Row(benchmark="api", figure="callbacks.p50_ms", name="callbacks, p50", unit=" ms"),
     Row(benchmark="api", figure="callbacks.p99_ms", name="callbacks, p99", unit=" ms"),
     Row(benchmark="api", figure="callbacks.api_cpu_ms", name="callback, processor time of the API", unit=" ms"),
     Row(benchmark="api", figure="status.per_second", name="status, one process", unit="/s"),
+    Row(benchmark="api", figure="status.p50_ms", name="status, p50", unit=" ms"),
     Row(benchmark="api", figure="status.p99_ms", name="status, p99", unit=" ms"),
     Row(benchmark="api", figure="upsert_of_1000.per_second", name="upsert of 1,000, one process", unit="/s"),
     Row(benchmark="api", figure="upsert_of_1000.p99_ms", name="upsert of 1,000, p99", unit=" ms"),

@@ -52,7 +52,7 @@ from tests.fixtures_postgres import TestPostgres, running_postgres
 KEY = "dk_for-benchmarks-only"
 CLAIMED = 100
 #: A look that takes longer than this is asked for fewer times.
-PATIENCE_S = 6.0
+PATIENCE_S = 1.5
 
 Look = Callable[[], Awaitable[object]]
 
