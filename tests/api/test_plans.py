@@ -95,7 +95,20 @@ def test_a_claim_puts_only_the_first_of_each_lane_in_order(large: Large, monkeyp
     assert [node["Sort Key"][0] for node in sorts] == ["due.kind"], "the first of each lane, which are few"
 
 
-@pytest.mark.parametrize(("name", "statements"), [("status", 8), ("claim of 100", 23)])
+@pytest.mark.parametrize(
+    ("name", "statements"),
+    [
+        ("status", 8),
+        ("claim of 100", 23),
+        ("campaigns", 1),
+        ("prospects", 2),
+        ("prospects, by disposition", 2),
+        ("results", 3),
+        ("calls", 1),
+        ("calls of a campaign, in the middle", 1),
+        ("stats", 2),
+    ],
+)
 def test_what_is_asked_often_takes_so_many_statements(
     large: Large, name: str, statements: int, monkeypatch: pytest.MonkeyPatch
 ):
