@@ -44,7 +44,7 @@ _ENDS: Sequence[tuple[str, str, str | None, int, int]] = (
     ("suppressed", "rejected", None, 1, 3),
     ("held", "unreachable", None, 1, 1),
 )
-_TABLES = ("contacts", "prospects", "calls")
+_TABLES = ("contacts", "prospects", "calls", "prospect_phones", "suppressions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,17 @@ def fill(admin_url: str, place: Place, people: int) -> None:
         }
         for table in _TABLES:
             connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(sql.Identifier(table)))
-        for statement in (_PEOPLE, _CONTACTS, _PROSPECTS, _CALLS, _LIVE, _LANES):
+        for statement in (
+            _PEOPLE,
+            _CONTACTS,
+            _PROSPECTS,
+            _SECOND_CONTACTS,
+            _OTHER_PHONES,
+            _CALLS,
+            _LIVE,
+            _LANES,
+            _SUPPRESSIONS,
+        ):
             connection.execute(statement, parameters)
         for definition in indexes:
             connection.execute(definition)
@@ -154,6 +164,21 @@ _PROSPECTS = """
         WHEN disposition IS NULL THEN created_at
         WHEN disposition = 'no_answer' THEN now() + (n %% 86400 + 600) * interval '1 second'
         ELSE now() + (n %% 3600 - 1800) * interval '1 second' END END AS due_at) AS due"""
+
+#: Every tenth person has a second phone.
+_SECOND_CONTACTS = """
+    INSERT INTO contacts (id, workspace_id, phone, created_at)
+    SELECT CAST(md5('second' || n) AS uuid), %(workspace)s, '+2' || lpad(n::text, 10, '0'), created_at
+    FROM people WHERE n %% 10 = 7"""
+_OTHER_PHONES = """
+    INSERT INTO prospect_phones (prospect_id, position, workspace_id, campaign_id, contact_id, phone)
+    SELECT id, 1, %(workspace)s, campaign_id, CAST(md5('second' || n) AS uuid), '+2' || lpad(n::text, 10, '0')
+    FROM people WHERE n %% 10 = 7"""
+
+#: As many again as a fiftieth of all people want no calls: strangers, and everywhere.
+_SUPPRESSIONS = """
+    INSERT INTO suppressions (workspace_id, phone)
+    SELECT %(workspace)s, '+3' || lpad(n::text, 10, '0') FROM people WHERE n %% 50 = 11"""
 
 #: Over three weeks, whatever their number, so that there are as many hours to tell of.
 _CALLS = """

@@ -11,7 +11,7 @@ import pytest
 from psycopg.sql import SQL, Literal
 
 #: Each is more work the more people or calls there are.
-LARGE = frozenset({"prospects", "calls", "contacts"})
+LARGE = frozenset({"prospects", "calls", "contacts", "prospect_phones", "suppressions"})
 
 
 @dataclass(slots=True)
