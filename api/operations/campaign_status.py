@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.operations.campaigns import find_campaign
-from api.operations.errors import NotAuthenticated
+from api.operations.errors import NotAuthenticated, NotFound
 from api.operations.references import as_uuid
 from api.operations.services import Services
 from api.schemas.campaign_figures import StatusOut, WaitOut
@@ -34,9 +34,18 @@ class Seen:
 
 
 async def read_status(services: Services, actor: Actor, reference: str) -> StatusOut:
+    """By id or slug. Raises NotFound."""
+    campaign_id = as_uuid(reference)
     async with services.database.transaction(actor.workspace_id) as session:
-        row = await find_campaign(session, reference)
-        return (await look(services, session, row["id"])).status
+        if campaign_id is None:
+            campaign_id = (await find_campaign(session, reference))["id"]
+        try:
+            seen = await look(services, session, campaign_id)
+        except LookupError as error:
+            raise NotFound("campaign") from error
+        if seen.figures.campaign.hidden_at is not None:
+            raise NotFound("campaign")
+        return seen.status
 
 
 async def read_public_status(services: Services, reference: str) -> StatusOut:
@@ -62,7 +71,8 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
     figures = await figures_of(session, campaign_id)
     campaign = figures.campaign
     rules = rules_from_json(campaign.settings)
-    waiting = await what_now(session, campaign, rules, figures.now, services.settings.timing)
+    live, timing = figures.calls_in_flight, services.settings.timing
+    waiting = await what_now(session, campaign, rules, figures.now, timing, live=live)
     people = await _people(services, session, figures, rules, waiting)
     total, done = figures.prospects_total, figures.prospects_done
     status = StatusOut(
@@ -71,7 +81,7 @@ async def look(services: Services, session: AsyncSession, campaign_id: UUID) -> 
         paused_details=campaign.paused_details,
         prospects_total=total,
         prospects_done=done,
-        calls_in_flight=figures.calls_in_flight,
+        calls_in_flight=live,
         calls_total=figures.calls_total,
         waiting_for=_in_words(campaign.status, waiting, people),
         waiting=[WaitOut.model_validate(wait, from_attributes=True) for wait in _waits(figures, waiting, people)],

@@ -18,7 +18,7 @@ from dialer.domain.timing import Timing
 from dialer.domain.zones import ZoneSet
 from dialer.store.breakers import no_answer
 from dialer.store.claims import Lane
-from dialer.store.database import one, rows
+from dialer.store.database import rows
 from dialer.store.imports import ADDING
 from dialer.store.shared_limits import full_limit
 from dialer.store.tables.base import LIVE
@@ -115,9 +115,16 @@ def never_open(lanes: list[DueLane], rules: CampaignRules, now: datetime, timing
 
 
 async def what_now(
-    session: AsyncSession, campaign: Row[Any], rules: CampaignRules, now: datetime, timing: Timing
+    session: AsyncSession,
+    campaign: Row[Any],
+    rules: CampaignRules,
+    now: datetime,
+    timing: Timing,
+    *,
+    live: int | None = None,
 ) -> Waiting:
-    """What the campaign (id, status, paused_reason, completed_reason) waits for at ``now``."""
+    """What the campaign (id, status, paused_reason, completed_reason) waits for at ``now``. ``live`` is how many calls
+    it has in flight, where that was counted just now."""
     match campaign.status:
         case CampaignStatus.PAUSED:
             return Waiting(reason=Reason.PAUSED, text=f"paused ({campaign.paused_reason})")
@@ -126,7 +133,7 @@ async def what_now(
                 return Waiting(reason=Reason.SCHEDULED, until=rules.recurrence.next_run(now), text="its next run")
             return Waiting(reason=Reason.SCHEDULED, until=rules.start_at, text="waits for its start")
         case CampaignStatus.RUNNING:
-            return await _running(session, campaign.id, rules, now, timing)
+            return await _running(session, campaign.id, rules, now, timing, live)
         case CampaignStatus.STOPPED:
             return await _over(session, campaign.id, "the campaign is stopped")
         case _:
@@ -134,27 +141,27 @@ async def what_now(
 
 
 async def _running(
-    session: AsyncSession, campaign_id: UUID, rules: CampaignRules, now: datetime, timing: Timing
+    session: AsyncSession, campaign_id: UUID, rules: CampaignRules, now: datetime, timing: Timing, live: int | None
 ) -> Waiting:
     if rules.end_at is not None and now >= rules.end_at:
         return await _over(session, campaign_id, "its end has passed")
     lanes = await due_lanes(session, campaign_id)
-    waiting = await _by_lanes(session, campaign_id, lanes, rules, now, timing)
+    live = await _live(session, campaign_id) if live is None else live
+    waiting = await _by_lanes(session, campaign_id, lanes, rules, now, timing, live)
     return replace(waiting, lanes=lanes)
 
 
 async def _by_lanes(
-    session: AsyncSession, campaign_id: UUID, lanes: list[DueLane], rules: CampaignRules, now: datetime, timing: Timing
+    session: AsyncSession,
+    campaign_id: UUID,
+    lanes: list[DueLane],
+    rules: CampaignRules,
+    now: datetime,
+    timing: Timing,
+    live: int,
 ) -> Waiting:
-    counts = await one(
-        session,
-        f"""SELECT (SELECT count(*) FROM calls WHERE campaign_id = :id AND {LIVE}) AS live,
-            EXISTS (SELECT 1 FROM imports WHERE campaign_id = :id AND {ADDING}) AS importing""",
-        {"id": campaign_id},
-    )
-    assert counts is not None
     if open_lanes(lanes, rules, now, timing):
-        if counts.live >= rules.pace.max_concurrent:
+        if live >= rules.pace.max_concurrent:
             return Waiting(reason=Reason.SLOTS, until=now, text=f"all {rules.pace.max_concurrent} slots are taken")
         silent = await no_answer(session, campaign_id)
         if silent is not None:
@@ -170,18 +177,27 @@ async def _by_lanes(
         due = any(lane.first_due_at <= now for lane in lanes)
         reason, text = (Reason.WINDOW, "calling hours to open") if due else (Reason.DUE, "the next redial")
         return Waiting(reason=reason, until=until, text=text)
-    if counts.live:
+    if live:
         return Waiting(reason=Reason.CALLS, text="calls in flight to end")
-    if counts.importing:
+    if await _importing(session, campaign_id):
         return Waiting(reason=Reason.IMPORT, text="an import to finish")
     return Waiting(reason=Reason.NOBODY, text="nobody is left to call")
 
 
 async def _over(session: AsyncSession, campaign_id: UUID, text: str) -> Waiting:
     """Nothing new begins; calls in flight finish."""
-    live = await one(
-        session, f"SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {LIVE}", {"id": campaign_id}
-    )
-    if live is not None and live.n:
+    if await _live(session, campaign_id):
         return Waiting(reason=Reason.CALLS, text="calls in flight to end")
     return Waiting(reason=Reason.OVER, text=text)
+
+
+async def _live(session: AsyncSession, campaign_id: UUID) -> int:
+    sql = f"SELECT count(*) AS n FROM calls WHERE campaign_id = :id AND {LIVE}"
+    (counted,) = await rows(session, sql, {"id": campaign_id})
+    return counted.n
+
+
+async def _importing(session: AsyncSession, campaign_id: UUID) -> bool:
+    sql = f"SELECT EXISTS (SELECT 1 FROM imports WHERE campaign_id = :id AND {ADDING}) AS any"
+    (found,) = await rows(session, sql, {"id": campaign_id})
+    return found.any

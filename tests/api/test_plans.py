@@ -98,7 +98,7 @@ def test_a_claim_puts_only_the_first_of_each_lane_in_order(large: Large, monkeyp
 @pytest.mark.parametrize(
     ("name", "statements"),
     [
-        ("status", 8),
+        ("status", 6),
         ("claim of 100", 23),
         ("campaigns", 1),
         ("prospects", 2),
