@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -24,6 +21,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import PollerBehavior, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from benchmarks import machine
 from benchmarks.bare_workflows import OTHER_QUEUE, BareAttempt, Empty, place_nothing
 from tests.fixtures_temporal import ATTRIBUTES, binary
 
@@ -131,10 +129,7 @@ def main() -> None:
     parser.add_argument("--address", help="a server that runs; without it one is started")
     parser.add_argument("--namespace", default="default", help="of a server that runs")
     parser.add_argument("--count", type=int, default=800, help="workflows of each kind")
-    told = asyncio.run(_run(parser.parse_args()))
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
-    os._exit(0)  # the Temporal SDK can crash while an interpreter shuts down
+    machine.tell_and_leave(asyncio.run(_run(parser.parse_args())))
 
 
 if __name__ == "__main__":

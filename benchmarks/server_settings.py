@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,6 +18,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import PollerBehavior, PollerBehaviorSimpleMaximum
 
+from benchmarks import machine
 from benchmarks.floor import POLLING, attempt, per_second, workers
 from benchmarks.stacks import cpu_of
 
@@ -73,10 +72,7 @@ def main() -> None:
     parser.add_argument("--pollers", nargs="+", default=[AUTO], help=f"numbers of them, or {AUTO}")
     parser.add_argument("--count", type=int, default=400, help="workflows of a round")
     parser.add_argument("--rounds", type=int, default=3)
-    told = asyncio.run(_run(parser.parse_args()))
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
-    os._exit(0)  # the Temporal SDK can crash while an interpreter shuts down
+    machine.tell_and_leave(asyncio.run(_run(parser.parse_args())))
 
 
 if __name__ == "__main__":

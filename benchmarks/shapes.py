@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import statistics
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -24,6 +21,7 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from benchmarks import machine
 from benchmarks.bare_workflows import OTHER_QUEUE, CompletedByCallback, place_and_leave
 from benchmarks.floor import ENDED, QUEUE, TALK_S, attempt, attributes, per_second, workers
 from benchmarks.stacks import cpu_of
@@ -120,10 +118,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400, help="attempts of each shape and round")
     parser.add_argument("--at-once", type=int, default=200, help="attempts under way")
     parser.add_argument("--pid", type=int, nargs="*", default=[], help="processes of that server")
-    told = asyncio.run(_run(parser.parse_args()))
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
-    os._exit(0)  # the Temporal SDK can crash while an interpreter shuts down
+    machine.tell_and_leave(asyncio.run(_run(parser.parse_args())))
 
 
 if __name__ == "__main__":

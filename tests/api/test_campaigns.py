@@ -240,6 +240,7 @@ async def test_an_agent_in_use_is_archived_only_after_its_live_campaigns(api: Ap
     await api.call("DELETE", f"/agents/{campaign['agent_id']}", expect=204)
     await api.call("DELETE", f"/campaigns/{campaign['id']}", expect=204)
     await api.refused("GET", f"/campaigns/{campaign['id']}", 404)
+    await api.refused("GET", f"/campaigns/{campaign['id']}/status", 404)
 
 
 async def test_lists_of_campaigns_are_filtered(api: Api):
