@@ -1,7 +1,8 @@
 """``make bench``: run the benchmarks some times over, and keep medians and spread in ``benchmarks/results``.
 
-    make bench                                   five runs of everything, about an hour
+    make bench                                   five runs of what is short, more than an hour
     make bench ARGS="--runs 1 --only dispatch"   one of these, once
+    make bench ARGS="--runs 1 --only many"       what takes long by itself is run when it is named
 
 Everything runs on this machine and talks to nobody else. Afterwards the plots and the table of docs/performance.md are
 made anew from what was measured (``python -m benchmarks.plots``). Nothing here passes or fails.
@@ -27,23 +28,29 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "dispatch": ("benchmarks.dispatch",),
     "reaction": ("benchmarks.reaction",),
     "api": ("benchmarks.api_load",),
-    "imports": ("benchmarks.import_rows", "--rows", "100000"),
+    "imports": ("benchmarks.import_rows", "--rows", "10000", "1000000"),
+}
+LONG: Mapping[str, Sequence[str]] = {
+    "beside": ("benchmarks.beside", "--rows", "1000000"),
+    "exports": ("benchmarks.exports", "--calls", "10000", "1000000"),
+    "many": ("benchmarks.many_campaigns", "--campaigns", "200", "--minutes", "10", "--per-second", "6"),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure, and keep medians and spread.")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", help=f"some of {', '.join(COMMANDS)}, with commas between them")
+    parser.add_argument("--only", help=f"some of {', '.join([*COMMANDS, *LONG])}, with commas between them")
     parser.add_argument("--no-plots", action="store_true", help="leave docs/ as it is")
     asked, further = parser.parse_known_args()
     names = asked.only.split(",") if asked.only else list(COMMANDS)
-    if unknown := set(names) - set(COMMANDS):
+    known = {**COMMANDS, **LONG}
+    if unknown := set(names) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if further and len(names) != 1:
         parser.error("options of a benchmark need --only with its name")
     for name in names:
-        keep(name, [*COMMANDS[name], *further], asked.runs)
+        keep(name, [*known[name], *further], asked.runs)
     if not asked.no_plots:
         subprocess.run([sys.executable, "-m", "benchmarks.plots"], check=True)
 

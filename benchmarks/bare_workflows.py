@@ -23,7 +23,8 @@ async def place_and_leave(ids: list[str]) -> list[Any]:
     activity.raise_complete_async()
 
 
-@workflow.defn(name="BareAttempt")
+# As a call's workflow.
+@workflow.defn(name="BareAttempt", sandboxed=False)
 class BareAttempt:
     """The commands of a call's workflow, and nothing of what they are for."""
 
@@ -51,7 +52,7 @@ class BareAttempt:
         self._ended = ended
 
 
-@workflow.defn(name="CompletedByCallback")
+@workflow.defn(name="CompletedByCallback", sandboxed=False)
 class CompletedByCallback:
     """One activity from the call's start to its end."""
 
@@ -69,7 +70,7 @@ class CompletedByCallback:
         return ended
 
 
-@workflow.defn(name="Empty")
+@workflow.defn(name="Empty", sandboxed=False)
 class Empty:
     """Starts and ends."""
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.machine import tell_and_leave
 from benchmarks.sizes import KEY, prepare
 from tests.fixtures_postgres import TestPostgres, running_postgres
 from tests.hostile.ground import ApiProcess, running_api
@@ -92,7 +91,7 @@ def main() -> None:
         home.chmod(0o711)
         with running_postgres(home, throw_away=False) as server:
             told = {str(calls): asyncio.run(measure(server, calls, home)) for calls in parser.parse_args().calls}
-    sys.stdout.write(json.dumps(told) + "\n")
+    tell_and_leave(told)
 
 
 if __name__ == "__main__":

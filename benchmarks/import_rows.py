@@ -244,10 +244,8 @@ def main() -> None:
         sys.stdout.write(json.dumps(asdict(worked)))
         sys.stdout.flush()
         os._exit(0)
-    for rows in options.rows:
-        told = measure(rows, national=options.national, durable=not options.volatile)
-        sys.stdout.write(json.dumps(told) + "\n")
-        sys.stdout.flush()
+    told = {rows: measure(rows, national=options.national, durable=not options.volatile) for rows in options.rows}
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 if __name__ == "__main__":

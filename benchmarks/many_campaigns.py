@@ -8,17 +8,18 @@ next call, and the state transitions per second that an idle one costs Temporal.
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from temporalio.client import Client
 
+from benchmarks.machine import tell_and_leave
 from benchmarks.stacks import ask, running, script_all, violations
 from tests.chaos.people import stored_phones
 from tests.e2e.campaigns import Campaign, ok
@@ -47,7 +48,7 @@ def main() -> None:
     with running() as stack:
         told = asyncio.run(measure(stack, options.campaigns, options.minutes * 60, options.per_second))
         told["violations"] = violations(stack)
-    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    tell_and_leave(told)
 
 
 async def measure(stack: Stack, campaigns: int, seconds: float, per_second: float) -> dict[str, Any]:
@@ -129,12 +130,14 @@ def _shares(stack: Stack, town: Town, start: datetime, end: datetime) -> dict[st
     share, most = ALLOWED
     off: list[tuple[float, float]] = []
     waits: list[float] = []
+    lates: list[float] = []
     for each, weight in town.busy.items():
         dialed = begun.get(each, [])
         fair = total * weight / weights
         off.append((abs(len(dialed) - fair), max(share * fair, most)))
         edges = [start, *dialed, end]
-        waits.append(max((b - a).total_seconds() for a, b in zip(edges, edges[1:], strict=False)))
+        waits.append(max((b - a).total_seconds() for a, b in pairwise(edges)))
+        lates.append(waits[-1] * fair / (end - start).total_seconds())
     return {
         "calls": total,
         "calls_per_second": round(total / (end - start).total_seconds(), 2),
@@ -142,6 +145,10 @@ def _shares(stack: Stack, town: Town, start: datetime, end: datetime) -> dict[st
         "off_their_share": sum(found > allowed for found, allowed in off),
         "calls_off": {"mean": round(statistics.mean(found for found, _ in off), 2), "most": round(max(off)[0], 2)},
         "longest_wait_s": {"median": round(statistics.median(waits), 1), "most": round(max(waits), 1)},
+        "longest_wait_of_fair_interval": {
+            "median": round(statistics.median(lates), 2),
+            "most": round(max(lates), 2),
+        },
         "calls_of_idle_ones": sum(len(begun.get(each, [])) for each in town.idle),
     }
 

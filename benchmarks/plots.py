@@ -1,11 +1,9 @@
-"""The plots and the table of docs/performance.md, from ``benchmarks/results``: ``python -m benchmarks.plots``."""
+"""The plots and the tables of docs/performance.md, from ``benchmarks/results``: ``python -m benchmarks.plots``."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ mpl.use("svg")
 from matplotlib import pyplot as plt  # noqa: E402  # once it is known that nothing is shown
 
 from benchmarks.__main__ import RESULTS  # noqa: E402
+from benchmarks.tables import with_tables  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 IMAGES, PAGE = ROOT / "docs" / "images", ROOT / "docs" / "performance.md"
@@ -28,76 +27,6 @@ SIZED = {
 PARTS = {"temporal": "#1f4e79", "postgres": "#2e86ab", "worker": "#6aa84f", "api": "#e69138", "simulator": "#b7b7b7"}
 
 Figures = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: a figure, and what it should be. ``at_least`` is False where less is better."""
-
-    benchmark: str
-    figure: str
-    name: str
-    unit: str = ""
-    target: float | None = None
-    at_least: bool = True
-
-
-ROWS = (
-    Row(benchmark="dispatch", figure="calls_per_second", name="dispatch", unit=" calls/s", target=20),
-    Row(benchmark="dispatch", figure="ratio_to_floor", name="dispatch ÷ floor", target=0.5),
-    Row(benchmark="dispatch", figure="floor.attempts_per_second", name="floor: bare attempts", unit="/s"),
-    Row(benchmark="dispatch", figure="floor.empty_per_second", name="floor: empty workflows", unit="/s"),
-    Row(benchmark="dispatch", figure="capped.share_of_cap", name="calls in flight ÷ cap", target=0.95),
-    Row(benchmark="dispatch", figure="cpu_ms_per_attempt.all", name="processor time per attempt", unit=" ms"),
-    Row(benchmark="dispatch", figure="violations", name="broken promises", target=0, at_least=False),
-    Row(
-        benchmark="reaction",
-        figure="calls_after_a_pause_answered",
-        name="calls after a pause was answered",
-        target=0,
-        at_least=False,
-    ),
-    Row(benchmark="reaction", figure="pause_to_answer.p50_s", name="pause → answer, p50", unit=" s"),
-    Row(benchmark="reaction", figure="pause_to_answer.p99_s", name="pause → answer, p99", unit=" s"),
-    Row(benchmark="reaction", figure="resume_to_call.p50_s", name="resume → first call, p50", unit=" s"),
-    Row(
-        benchmark="reaction",
-        figure="resume_to_call.p99_s",
-        name="resume → first call, p99",
-        unit=" s",
-        target=2,
-        at_least=False,
-    ),
-    Row(benchmark="reaction", figure="slot_to_call.p50_s", name="freed slot → next call, p50", unit=" s"),
-    Row(
-        benchmark="reaction",
-        figure="slot_to_call.p95_s",
-        name="freed slot → next call, p95",
-        unit=" s",
-        target=0.5,
-        at_least=False,
-    ),
-    Row(benchmark="reaction", figure="slot_to_call.p99_s", name="freed slot → next call, p99", unit=" s"),
-    Row(benchmark="reaction", figure="edit_to_call.p50_s", name="edit → first call under it, p50", unit=" s"),
-    Row(
-        benchmark="reaction",
-        figure="edit_to_call.p99_s",
-        name="edit → first call under it, p99",
-        unit=" s",
-        target=2,
-        at_least=False,
-    ),
-    Row(benchmark="api", figure="callbacks.per_second", name="callbacks, one process", unit="/s", target=300),
-    Row(benchmark="api", figure="callbacks.p50_ms", name="callbacks, p50", unit=" ms"),
-    Row(benchmark="api", figure="callbacks.p99_ms", name="callbacks, p99", unit=" ms"),
-    Row(benchmark="api", figure="callbacks.api_cpu_ms", name="callback, processor time of the API", unit=" ms"),
-    Row(benchmark="api", figure="status.per_second", name="status, one process", unit="/s"),
-    Row(benchmark="api", figure="status.p50_ms", name="status, p50", unit=" ms"),
-    Row(benchmark="api", figure="status.p99_ms", name="status, p99", unit=" ms"),
-    Row(benchmark="api", figure="upsert_of_1000.per_second", name="upsert of 1,000, one process", unit="/s"),
-    Row(benchmark="api", figure="upsert_of_1000.p99_ms", name="upsert of 1,000, p99", unit=" ms"),
-    Row(benchmark="imports", figure="rows_per_second", name="import of 100,000", unit=" rows/s"),
-)
 
 
 def main() -> None:
@@ -116,7 +45,7 @@ def main() -> None:
             for file, draw in drawn:
                 draw(reports[name]["figures"], file)
     if PAGE.exists():
-        PAGE.write_text(with_table(PAGE.read_text(), table(reports)))
+        PAGE.write_text(with_tables(PAGE.read_text(), reports))
 
 
 def dispatch(figures: Figures, file: str) -> None:
@@ -225,42 +154,6 @@ def _save(chart: Any, file: str) -> None:
     IMAGES.mkdir(exist_ok=True)
     chart.savefig(IMAGES / file, bbox_inches="tight", metadata={"Date": None})
     plt.close(chart)
-
-
-def table(reports: Mapping[str, Any]) -> str:
-    """What was measured, as a table in Markdown."""
-    lines = ["| figure | target | median | runs |", "|---|---|---|---|"]
-    for row in ROWS:
-        found = reports.get(row.benchmark, {}).get("figures", {}).get(row.figure)
-        if found is None:
-            continue
-        median = found["median"]
-        met = row.target is None or (median >= row.target if row.at_least else median <= row.target)
-        sign = "" if row.target is None else f"{'≥' if row.at_least else '≤'} {row.target:g}{row.unit}"
-        runs = ", ".join(f"{value:g}" for value in found["each"])
-        shown = f"{median:g}{row.unit}" if met else f"**{median:g}{row.unit}** (missed)"
-        lines.append(f"| {row.name} | {sign} | {shown} | {runs} |")
-    for name, report in reports.items():
-        if name in {row.benchmark for row in ROWS}:
-            lines += ["", _measured(report)]
-    return "\n".join(lines)
-
-
-def _measured(report: Mapping[str, Any]) -> str:
-    """How, when and on what."""
-    kept, load = report["machine"], report["figures"].get("load_before", {}).get("median", "unknown")
-    runs = "one run" if report["runs"] == 1 else f"{report['runs']} runs"
-    return (
-        f"`{report['command']}`, {runs} on {report['date']}: {kept['cores']} cores of an {kept['processor']}, "
-        f"{kept['memory_gib']} GiB, {kept['kernel']}, Python {kept['python']}, Temporal "
-        f"{kept['temporal_server'].removeprefix('temporal version ')}; load average before a run {load}."
-    )
-
-
-def with_table(page: str, made: str) -> str:
-    """The page with this table between its marks."""
-    marks = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
-    return marks.sub(lambda found: f"{found[1]}\n{made}\n\n{found[2]}", page)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How long something took, often, at several sizes: medians over rounds, ratios to the smallest size, and a table."""
+"""How long something took, often, at several sizes: percentiles of all rounds, ratios to the smallest size, a table."""
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,21 +16,22 @@ class Samples:
     blocks: int = 0
 
     def told(self) -> dict[str, float]:
-        """Medians over the rounds."""
-        spread = [_percentile(ms, 99) for ms in self.rounds]
+        """Percentiles of everything that was measured, and the longest of the best and of the worst round."""
+        taken = [ms for each in self.rounds for ms in each]
+        longest = [max(each) for each in self.rounds]
         return {
-            "p50_ms": round(statistics.median(_percentile(ms, 50) for ms in self.rounds), 2),
-            "p99_ms": round(statistics.median(spread), 2),
-            "p99_least_ms": round(min(spread), 2),
-            "p99_most_ms": round(max(spread), 2),
-            "repetitions": sum(map(len, self.rounds)),
+            "p50_ms": round(_percentile(taken, 50), 2),
+            "p99_ms": round(_percentile(taken, 99), 2),
+            "longest_least_ms": round(min(longest), 2),
+            "longest_most_ms": round(max(longest), 2),
+            "repetitions": len(taken),
             "blocks": self.blocks,
         }
 
 
 def _percentile(values: Sequence[float], percent: int) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(len(ordered) * percent / 100))]
+    """The nearest rank: the least value that so many of a hundred do not exceed."""
+    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
 
 
 def by_sizes(by_size: Mapping[int, Samples]) -> dict[str, Any]:

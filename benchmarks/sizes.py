@@ -2,7 +2,7 @@
 
 One PostgreSQL with the settings of the embedded stack, one database per size, and the API in this process. Everything
 is asked of every size in turn, round by round, so that whatever else the machine does falls on all of them; told are
-the medians over the rounds of each round's p50 and p99, and their ratio to the smallest size.
+p50 and p99 of all rounds together, and their ratio to the smallest size.
 
 Fsync and synchronous commit are as in production; only the filling goes without (``benchmarks/filling.py``). The claim
 is rolled back, so that every one of them finds the same people.

@@ -23,12 +23,14 @@ def fresh_phones(how_many: int) -> list[str]:
     return [f"+1{AREAS[number // 100]}55501{number % 100:02d}" for number in numbers]
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 60, what: str = "the condition") -> Any:
-    """Whatever ``condition`` returns once it is true; fails after ``seconds``."""
+def until(
+    condition: Callable[[], Any], *, seconds: float = 60, every_s: float = 0.05, what: str = "the condition"
+) -> Any:
+    """Whatever ``condition`` returns once it is true, asked so often; fails after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
-        time.sleep(0.05)
+        time.sleep(every_s)
     return found
 
 

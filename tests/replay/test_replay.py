@@ -1,17 +1,20 @@
 """Workflows that run somewhere were begun by older code: today's code must make the same decisions from their past."""
 
 import ast
+import importlib
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from temporalio.worker import UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tests.replay.branches import BRANCHES
-from tests.replay.fingerprints import branch_of, recorded, replay, stored, verdict
+from tests.replay.fingerprints import HISTORIES, branch_of, recorded, replay, stored, verdict
 from tests.replay.recordings import IDENTITY, WORKFLOWS
+from workflows.call import CallWorkflow
 
 RECORDED = recorded()
 SOURCES = [path.read_text("utf-8") for path in sorted((Path(__file__).parents[2] / "workflows").glob("*.py"))]
@@ -40,6 +43,29 @@ def test_a_recorded_history_tells_nothing_of_people_or_machines(path: Path) -> N
     text = path.read_text("utf-8")
     assert not re.search(r"\+\d{7}|stackTrace|\"/[a-z]+/", text)
     assert set(re.findall(r'"identity": "([^"]*)"', text)) <= {IDENTITY, "temporal-scheduler-default-sweep"}
+
+
+# -- in the sandbox ------------------------------------------------------------------------------------------------
+
+
+def test_a_calls_workflow_alone_runs_outside_the_sandbox() -> None:
+    definitions = {each: vars(each)["__temporal_workflow_definition"] for each in WORKFLOWS}
+    assert [each for each, definition in definitions.items() if not definition.sandboxed] == [CallWorkflow]
+
+
+async def test_histories_are_replayed_where_a_call_that_asks_for_the_time_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = [each for each in SOURCES if "class CallWorkflow" in each]
+    line = "        placed = await self._place()\n"
+    assert line in source
+    (tmp_path / "careless.py").write_text(source.replace(line, f"{line}        __import__('time').time()\n"), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    careless = importlib.import_module("careless").CallWorkflow
+    history = HISTORIES / "call_reported.1.json"
+    assert (await replay(history, [careless], UnsandboxedWorkflowRunner())).failure is None
+    failure = (await replay(history, [careless], SandboxedWorkflowRunner())).failure
+    assert "time.time" in str(failure)
 
 
 # -- the new way, too ----------------------------------------------------------------------------------------------
