@@ -134,21 +134,27 @@ def table(reports: Mapping[str, Any]) -> str:
         runs = ", ".join(f"{value:g}" for value in found["each"])
         shown = f"{median:g}{row.unit}" if met else f"**{median:g}{row.unit}** (missed)"
         lines.append(f"| {row.name} | {sign} | {shown} | {runs} |")
-    for name, report in reports.items():
-        if name in {row.benchmark for row in ROWS}:
-            lines += ["", _measured(report)]
+    shown = [reports[name] for name in sorted({row.benchmark for row in ROWS} & set(reports))]
+    for machine in dict.fromkeys(_machine(report) for report in shown):
+        lines += ["", f"On {machine}:", ""]
+        lines += [_measured(report) for report in shown if _machine(report) == machine]
     return "\n".join(lines)
 
 
-def _measured(report: Mapping[str, Any]) -> str:
-    """How, when and on what."""
-    kept, load = report["machine"], report["figures"].get("load_before", {}).get("median", "unknown")
-    runs = "one run" if report["runs"] == 1 else f"{report['runs']} runs"
+def _machine(report: Mapping[str, Any]) -> str:
+    kept = report["machine"]
     return (
-        f"`{report['command']}`, {runs} on {report['date']}: {kept['cores']} cores of an {kept['processor']}, "
-        f"{kept['memory_gib']} GiB, {kept['kernel']}, Python {kept['python']}, Temporal "
-        f"{kept['temporal_server'].removeprefix('temporal version ')}; load average before a run {load}."
+        f"{kept['cores']} cores of an {kept['processor']}, {kept['memory_gib']} GiB, {kept['kernel']}, Python "
+        f"{kept['python']}, Temporal {kept['temporal_server'].removeprefix('temporal version ')}"
     )
+
+
+def _measured(report: Mapping[str, Any]) -> str:
+    """How, how often and when."""
+    load = report["figures"].get("load_before")
+    runs = "one run" if report["runs"] == 1 else f"{report['runs']} runs"
+    before = "" if load is None else f"; load average before a run {load['median']}"
+    return f"- `{report['command']}`, {runs} on {report['date']}{before}"
 
 
 def sizes_table(figures: Mapping[str, Any]) -> str:
