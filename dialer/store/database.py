@@ -16,7 +16,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from dialer.store.sessions import TextSession, begin_in_one_trip
+from dialer.store.sessions import begin_in_one_trip, opened
 
 ALL_WORKSPACES = "*"
 #: At most, of one process.
@@ -86,8 +86,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, scope: str, *, by_keys: bool = False) -> AsyncGenerator[AsyncSession]:
-        async with TextSession(self.engine, expire_on_commit=False) as session, session.begin():
-            await session.begin_for(scope, by_keys=by_keys)
+        async with opened(self.engine, scope, by_keys=by_keys) as session:
             yield session
 
     async def close(self) -> None:
