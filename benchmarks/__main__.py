@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from benchmarks import machine
 
@@ -87,7 +87,7 @@ def flat(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, fl
     """``{"a": {"b": 1}}`` as ``a.b``; what is no number is left out."""
     for key, value in figures.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{before}{key}.")
+            yield from flat(cast("Mapping[str, Any]", value), f"{before}{key}.")
         elif isinstance(value, int | float):
             yield f"{before}{key}", float(value)
 

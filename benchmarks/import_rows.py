@@ -23,13 +23,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psutil
 from temporalio.testing import ActivityEnvironment
 
 from activities.imports import SWITCH_S, ImportActivities, ImportProgress, ImportRef
+from activities.ports import Workflows
 from dialer.store import imports, migrate
 from dialer.store.database import Database
 from dialer.store.imports import PIECE_BYTES
@@ -128,7 +129,7 @@ class _NobodyElse:
 async def work(ref: ImportRef) -> Worked:
     """Run the activities of one import, one after the other, as their workflow orders them."""
     database = Database(os.environ["DIALER_DATABASE_URL"])
-    activities = ImportActivities(database, _NobodyElse())
+    activities = ImportActivities(database, cast(Workflows, _NobodyElse()))
     environment = ActivityEnvironment()
     sys.setswitchinterval(SWITCH_S)
     start_kib, began_cpu, began = _peak_kib(), _cpu_s(), time.monotonic()

@@ -15,13 +15,11 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psutil
 from temporalio.client import Client
 
 from benchmarks import machine, stacks
@@ -86,20 +84,8 @@ def _look(stack: Stack, campaign: Campaign, minute: float) -> dict[str, Any]:
         "redials": found.redials,
         "postgres_bytes": found.bytes,
         "temporal_bytes": sum(file.stat().st_size for file in stack.home.glob("temporal.db*")),
-        "memory_mib": {part: _mib(stack.pids(part)) for part in stacks.PARTS},
+        "memory_mib": {part: stacks.mib_of(stack.pids(part)) for part in stacks.PARTS},
     }
-
-
-def _mib(pids: Sequence[int]) -> float:
-    """Memory of these processes and their children; what several share is counted once."""
-    total = 0
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            for each in (process, *process.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    total += each.memory_full_info().pss
-    return round(total / 2**20, 1)
 
 
 def _summary(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 
@@ -121,7 +121,7 @@ def sizes(figures: Figures, file: str) -> None:
 
 def hour(figures: Figures, file: str) -> None:
     """Memory of each part, and the calls so far, while an hour goes by."""
-    series: Sequence[Mapping[str, Any]] = figures["series"][1:]
+    series = cast("Sequence[Mapping[str, Any]]", figures["series"])[1:]
     minutes = [look["minute"] for look in series]
     chart, (memory, calls) = plt.subplots(2, 1, figsize=(6.4, 4.2), sharex=True, height_ratios=(2, 1))
     for part, color in {**PARTS, "bulk": "#8e7cc3"}.items():

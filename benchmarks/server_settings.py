@@ -1,8 +1,9 @@
 """What a Temporal server's settings cost: ``python -m benchmarks.server_settings --address 127.0.0.1:7233 --pid …``.
 
 The bare workflow of ``benchmarks/floor.py`` on a server that runs already (``benchmarks/cluster.md``), with different
-numbers of pollers in turn, round by round: workflows a second, and the processor time of the server for each of them.
-Shards and partitions are the server's own, so they are told by whoever started it.
+numbers of pollers in turn, round by round: workflows a second, the processor time of the server for each of them, and
+the memory that it holds afterwards. Shards, partitions and caches are the server's own, so they are told by whoever
+started it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from temporalio.worker import PollerBehavior, PollerBehaviorSimpleMaximum
 
 from benchmarks import machine
 from benchmarks.floor import POLLING, attempt, per_second, workers
-from benchmarks.stacks import cpu_of
+from benchmarks.stacks import cpu_of, mib_of
 
 #: The product's own, which grows with the work.
 AUTO = "auto"
@@ -47,7 +48,8 @@ async def _once(client: Client, pids: Mapping[str, int], polling: PollerBehavior
         before = {part: cpu_of(pid) for part, pid in pids.items()}
         attempts = await per_second(lambda: attempt(client), count, at_once=100)
         spent = {f"{part}_ms": (cpu_of(pid) - before[part]) / count * 1000 for part, pid in pids.items()}
-    return {"attempts_per_second": attempts, **spent}
+    held = {f"{part}_mib": mib_of([pid]) for part, pid in pids.items()}
+    return {"attempts_per_second": attempts, **spent, **held}
 
 
 def _polling(name: str) -> PollerBehavior:

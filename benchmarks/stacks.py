@@ -79,8 +79,12 @@ def unlimited(stack: Stack) -> None:
 def script_all(stack: Stack, numbers: Sequence[str], *, ring_s: float = 0.3, talk_s: float = 1.0) -> None:
     """Everybody is there, picks up after ``ring_s``, and hangs up after ``talk_s``."""
     body = {"behaviour": {"kind": "human", "ring_s": ring_s, "talk_s": talk_s, "amd_s": 0}}
+
+    def script(number: str) -> None:
+        ok(stack.simulator.put(f"/_sim/phones/{number}", json=body))
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: ok(stack.simulator.put(f"/_sim/phones/{number}", json=body)), numbers))
+        list(pool.map(script, numbers))
 
 
 def campaign(
@@ -118,6 +122,18 @@ def cpu_of(pid: int) -> float:
         children = sum(map(_own, main.children(recursive=True)))
         return own.user + own.system + own.children_user + own.children_system + children
     return 0.0
+
+
+def mib_of(pids: Sequence[int]) -> float:
+    """Memory of these processes and their children; what several share is counted once."""
+    total = 0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            for each in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += each.memory_full_info().pss
+    return round(total / 2**20, 1)
 
 
 def _own(process: psutil.Process) -> float:
