@@ -20,6 +20,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 PROSPECT_ZONE = "prospect"
 MINUTES_PER_DAY = 24 * 60
 HORIZON = timedelta(days=14)
+#: Looked at first, since most openings are the next morning's.
+_NEAR = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +74,19 @@ class CallingHours:
             return None
         if self.is_open_for(now, margin, prospect_zones):
             return now
-        changes = {at for name in zones.names for at in self._changes(now, name)}
+        near = self._first_open(now, margin, zones, _NEAR)
+        # Later than that a window may begin that was not looked at: days have 23 to 25 hours, and zones their own days.
+        if near is not None and near + margin <= now + _NEAR - timedelta(days=1):
+            return near
+        return self._first_open(now, margin, zones, HORIZON)
+
+    def _first_open(self, now: datetime, margin: timedelta, zones: ZoneSet, within: timedelta) -> datetime | None:
+        changes = {at for name in zones.names for at in self._changes(now, name, within)}
         starts = changes | {at - margin for at in changes}
-        return next((at for at in sorted(starts) if at > now and self.is_open_for(at, margin, prospect_zones)), None)
+        return next((at for at in sorted(starts) if at > now and self._is_open_through(at, margin, zones)), None)
+
+    def _is_open_through(self, now: datetime, margin: timedelta, zones: ZoneSet) -> bool:
+        return all(self._open_in(now, name) and self._open_in(now + margin, name) for name in zones.names)
 
     def _open_in(self, now: datetime, zone: str) -> bool:
         local = now.astimezone(clock_of(zone))
@@ -89,29 +101,29 @@ class CallingHours:
     def _is_holiday(self, day: date) -> bool:
         return self.holidays is not None and day in holiday_calendar(self.holidays)
 
-    def _changes(self, now: datetime, zone: str) -> Iterator[datetime]:
-        """Every moment at which a window may begin in the zone: when a clock reads its start, both times where it does
-        so twice, and when a clock is put forward past it or back into it.
+    def _changes(self, now: datetime, zone: str, within: timedelta) -> Iterator[datetime]:
+        """Every moment so soon at which a window may begin in the zone: when a clock reads its start, both times where
+        it does so twice, and when a clock is put forward past it or back into it.
         """
         info = clock_of(zone)
         first = now.astimezone(info).date() - timedelta(days=1)
-        for offset in range(HORIZON.days + 2):
+        for offset in range(within.days + 2):
             day = first + timedelta(days=offset)
             for window in self.windows:
                 if day.weekday() in window.days:
                     local = datetime(day.year, day.month, day.day, *divmod(window.start, 60), tzinfo=info)
                     yield local.astimezone(UTC)
                     yield local.replace(fold=1).astimezone(UTC)
-        yield from _clock_changes(now.astimezone(UTC), info)
+        yield from _clock_changes(now.astimezone(UTC), info, within)
 
 
 ALWAYS = CallingHours(windows=(Window(days=frozenset(range(7)), start=0, end=MINUTES_PER_DAY),), zone="UTC")
 WEEKDAYS_9_TO_20 = CallingHours(windows=(Window(days=frozenset(range(5)), start=9 * 60, end=20 * 60),))
 
 
-def _clock_changes(now: datetime, info: ZoneInfo) -> Iterator[datetime]:
-    """The moments within the horizon at which the zone's clocks are put forward or back."""
-    for day in range(HORIZON.days + 2):
+def _clock_changes(now: datetime, info: ZoneInfo, within: timedelta) -> Iterator[datetime]:
+    """The moments so soon at which the zone's clocks are put forward or back."""
+    for day in range(within.days + 2):
         before, after = now + timedelta(days=day - 1), now + timedelta(days=day)
         if before.astimezone(info).utcoffset() == after.astimezone(info).utcoffset():
             continue

@@ -56,13 +56,14 @@ CARRIER_TEXTS: Mapping[Trouble, str] = MappingProxyType(
 class Waiting:
     """``until`` is the next moment at which a call may go out, when it is known.
 
-    ``lanes`` are those that were looked at, of a running campaign.
+    ``lanes`` are those that were looked at, of a running campaign, and ``opened`` those of them that are open.
     """
 
     reason: Reason
     until: datetime | None = None
     text: str = ""
     lanes: "list[DueLane] | None" = field(default=None, compare=False, repr=False)
+    opened: "list[Lane] | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,20 +148,22 @@ async def _running(
         return await _over(session, campaign_id, "its end has passed")
     lanes = await due_lanes(session, campaign_id)
     live = await _live(session, campaign_id) if live is None else live
-    waiting = await _by_lanes(session, campaign_id, lanes, rules, now, timing, live)
-    return replace(waiting, lanes=lanes)
+    opened = open_lanes(lanes, rules, now, timing)
+    waiting = await _by_lanes(session, campaign_id, lanes, opened, rules, now, timing, live)
+    return replace(waiting, lanes=lanes, opened=opened)
 
 
 async def _by_lanes(
     session: AsyncSession,
     campaign_id: UUID,
     lanes: list[DueLane],
+    opened: list[Lane],
     rules: CampaignRules,
     now: datetime,
     timing: Timing,
     live: int,
 ) -> Waiting:
-    if open_lanes(lanes, rules, now, timing):
+    if opened:
         if live >= rules.pace.max_concurrent:
             return Waiting(reason=Reason.SLOTS, until=now, text=f"all {rules.pace.max_concurrent} slots are taken")
         silent = await no_answer(session, campaign_id)

@@ -57,7 +57,7 @@ async def who_waits(
         return found
     lanes = await due_lanes(session, campaign.id) if waiting.lanes is None else waiting.lanes
     due = [lane for lane in lanes if lane.first_due_at <= now]
-    may = set(open_lanes(lanes, rules, now, timing))
+    may = set(open_lanes(lanes, rules, now, timing) if waiting.opened is None else waiting.opened)
     closed = [lane for lane in due if lane.lane not in may]
     looked, first = await _counts(session, campaign.id, closed, lanes, [lane for lane in due if lane.lane in may], now)
     out_of_hours, later, callable_now = share(ready, looked)

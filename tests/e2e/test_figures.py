@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from dialer.stack.home import Home
 from dialer.stack.ports import HOST, free_port
 from tests.e2e.campaigns import Campaign, fresh_phones, until
 from tests.fixtures_stack import Stack
@@ -58,6 +59,12 @@ def test_every_figure_of_the_board_is_told(stack: Stack, measured_worker: str) -
     for figure in sorted(wanted):
         until(lambda figure=figure: figure in told(), what=figure)
     campaign.post("stop", {"calls": "hang_up"})
+
+
+def test_temporal_keeps_few_ended_calls_in_memory(stack: Stack) -> None:
+    port = Home.at(stack.home).ports()["temporal_metrics"]
+    kept = re.findall(r'^cache_size\{cache_type="mutablestate",.*\} (\d+)$', served(f"127.0.0.1:{port}"), re.MULTILINE)
+    assert kept == ["2000"]
 
 
 def served(address: str) -> str:
