@@ -125,15 +125,25 @@ def cpu_of(pid: int) -> float:
 
 
 def mib_of(pids: Sequence[int]) -> float:
-    """Memory of these processes and their children; what several share is counted once."""
+    """Memory of these processes and their children; what several share is counted once.
+
+    Of another user's processes it cannot be told what they share: there each counts it.
+    """
     total = 0
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             for each in (process, *process.children(recursive=True)):
                 with suppress(psutil.NoSuchProcess):
-                    total += each.memory_full_info().pss
+                    total += _bytes_of(each)
     return round(total / 2**20, 1)
+
+
+def _bytes_of(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.AccessDenied:
+        return process.memory_info().rss
 
 
 def _own(process: psutil.Process) -> float:

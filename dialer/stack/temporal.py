@@ -37,8 +37,8 @@ _DYNAMIC = {
     "matching.numTaskqueueWritePartitions": "1",
     # The Web UI's lists, and tests that read them, share this limit; as it comes it is ten a second.
     "frontend.namespaceRPS.visibility": "200",
-    # As it comes 128,000, and what has ended stays an hour: hundreds of megabytes that nobody reads again. A workflow
-    # that is not there is read from the file, one statement.
+    # The dev server itself keeps 8,096, and what has ended stays an hour: hundreds of megabytes that nobody reads again.
+    # A workflow that is not there is read from the file.
     "history.hostLevelCacheMaxSize": "2000",
 }
 
