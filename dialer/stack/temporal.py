@@ -35,10 +35,10 @@ _DYNAMIC = {
     # One process serves every queue: partitions would only make it forward tasks to itself.
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
-    # The Web UI's lists, and tests that read them, share this limit; as it comes it is ten a second.
+    # The Web UI's lists, and tests that read them, share this limit.
     "frontend.namespaceRPS.visibility": "200",
-    # The dev server itself keeps 8,096, and what has ended stays an hour: hundreds of megabytes that nobody reads again.
-    # A workflow that is not there is read from the file.
+    # As it comes it keeps 8,096, and what has ended stays an hour: hundreds of megabytes that nobody reads again. A
+    # workflow that is not there is read from the file.
     "history.hostLevelCacheMaxSize": "2000",
 }
 
