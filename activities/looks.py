@@ -41,10 +41,14 @@ class Looks:
         """Wait for what is under way, not for long: every look may be repeated. Raises what a look has raised."""
         running = list(self._running.values())
         if running:
-            late = running if error is not None else (await asyncio.wait(running, timeout=self._finish_s))[1]
-            for task in late:
-                task.cancel()
-            await asyncio.wait(running)
+            try:
+                if error is None:
+                    await asyncio.wait(running, timeout=self._finish_s)
+            finally:
+                # Those that are late, and all of them when nobody waits any more.
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running)
         if error is None and self._failures:
             raise self._failures[0]
 

@@ -138,6 +138,8 @@ class SweepActivities:
                 repaired = await checking
             finally:
                 checking.cancel()
+                # What it has open is closed before the sweep is over: afterwards the pool may be closed, too.
+                await asyncio.wait([checking])
         return Swept(
             high_water=mark.newest_call,
             recovered_at=mark.recovered_at,

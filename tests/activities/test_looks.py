@@ -100,3 +100,20 @@ async def test_a_watch_that_is_cancelled_leaves_no_look_behind() -> None:
         await watch()
     assert (counted.now, counted.done) == (1, 0)
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_watch_that_is_cancelled_while_it_waits_for_its_looks_leaves_none_behind() -> None:
+    counted = Counted()
+
+    async def watch() -> None:
+        async with Looks(finish_s=5) as looks:
+            looks.begin("call", "account", counted.look)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.05)
+    assert counted.now == 1
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    assert counted.done == 0
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []

@@ -1,5 +1,6 @@
 """Workers and API processes, put together as their composition roots do it, from collaborators with doors."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -125,6 +126,10 @@ class Process:
     async def bury(self) -> None:
         """It was killed: its connections close, and with them what was not committed is gone."""
         await self.close()
+        for _ in range(100):
+            if not self.database.engine.pool.checkedout():  # type: ignore[attr-defined]
+                break
+            await asyncio.sleep(0.02)  # what was under way comes to its next door, and gives its connection back there
         await self.database.engine.dispose()
 
 
