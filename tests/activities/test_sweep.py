@@ -1,3 +1,4 @@
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from dialer.domain.carrier_events import AnsweredBy, CarrierStatus
 from dialer.domain.restores import Mark
 from dialer.domain.timing import Timing
 from dialer.store import control, imports
-from dialer.store.database import Database
+from dialer.store.database import Database, rows
 from dialer.store.recoveries import close_recoveries
 from dialer.store.tally_checks import wrong_tallies
 from tests.activities.recorders import OneCarrier, Recorder, run
@@ -64,6 +65,21 @@ async def test_a_sweep_whose_worker_is_ended_is_taken_over_by_another(database: 
     with pytest.raises(ApplicationError, match="its worker is ended") as raised:
         await environment.run(activities.sweep, SweepRequest(high_water=0))
     assert not raised.value.non_retryable
+
+
+async def test_a_sweep_that_is_over_has_nothing_under_way_any_more(database: Database, workflows: Recorder) -> None:
+    await make_line(database, people=2)
+    activities = SweepActivities(database, OneCarrier(), workflows, timing=replace(TIMING, sweep_s=30, watch_s=0.01))
+    environment = ActivityEnvironment()
+    async with database.transaction_over_all() as session:
+        await rows(session, "SELECT id FROM campaigns FOR UPDATE")  # the check of tallies waits to say that it was made
+        sweeping = asyncio.create_task(environment.run(activities.sweep, SweepRequest(high_water=0)))
+        while not await rows(session, "SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        environment.worker_shutdown()
+        with pytest.raises(ApplicationError, match="its worker is ended"):
+            await sweeping
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
 async def test_a_sweep_of_a_healthy_campaign_changes_nothing(database: Database, workflows: Recorder) -> None:
