@@ -302,7 +302,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A worker of the dialer.")
     parser.add_argument("--role", choices=sorted(ROLES), default="all")
     role = parser.parse_args().role
-    settings = Settings.from_env()
+    settings = Settings.or_leave()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # What is loaded by now lives to the end. It need not be looked through for garbage while files are read.
     gc.freeze()

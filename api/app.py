@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8600)
     arguments = parser.parse_args()
-    settings = Settings.from_env()
+    settings = Settings.or_leave()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     tracing = Tracing.of_process("dialer-api", settings.otlp_endpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

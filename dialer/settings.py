@@ -6,21 +6,27 @@ something (passwords, tokens, keys) are kept out of ``repr`` and of error messag
 
 import math
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
 from dialer.clock import Clock, parse_offset
 from dialer.domain.timing import Timing
 
+PREFIX = "DIALER_"
 TIMING_PREFIX = "DIALER_TIMING_"
+
+
+class WrongEnvironment(ValueError):
+    """Says which variables are missing or wrong, and why, never what they are."""
 
 
 def _offset(value: object) -> object:
@@ -61,7 +67,7 @@ class Settings(BaseSettings):
     """The configuration of one process."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DIALER_",
+        env_prefix=PREFIX,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -109,10 +115,21 @@ class Settings(BaseSettings):
     def from_env(cls) -> Self:
         """The settings of this process.
 
-        Raises ``pydantic.ValidationError`` (a ``ValueError``) naming the variables that are missing or wrong,
-        never their values.
+        Raises WrongEnvironment.
         """
-        return cls.model_validate({"timing": timing_from(os.environ)})
+        timing = timing_from(os.environ)
+        try:
+            return cls.model_validate({"timing": timing})
+        except ValidationError as error:
+            raise WrongEnvironment("; ".join(_problems(error))) from None
+
+    @classmethod
+    def or_leave(cls) -> Self:
+        """The settings of a program that begins: where there are none, it ends with a line that says what is wrong."""
+        try:
+            return cls.from_env()
+        except WrongEnvironment as error:
+            sys.exit(f"wrong environment: {error}")
 
     @property
     def clock(self) -> Clock:
@@ -137,6 +154,14 @@ class Settings(BaseSettings):
         return self.public_url if self.simulated or is_public(self.public_url) else None
 
 
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0])
+        variable = name if name.isupper() else PREFIX + name.upper()
+        missing = problem["type"] == "missing"
+        yield f"{variable} is not set" if missing else f"{variable}: {problem['msg'].removeprefix('Value error, ')}"
+
+
 def is_public(url: str | None) -> bool:
     """True for an ``https`` address that may be reachable from outside."""
     if url is None:
@@ -150,7 +175,7 @@ def is_public(url: str | None) -> bool:
 def timing_from(environment: Mapping[str, str]) -> Timing:
     """The delays, with those that ``DIALER_TIMING_*`` overrides (seconds, zero or more).
 
-    Raises ``ValueError`` for a name that is no field, lest a misspelt one be ignored, and for no such number.
+    Raises WrongEnvironment for a name that is no field, lest a misspelt one be ignored, and for no such number.
     """
     known = {f"{TIMING_PREFIX}{field.name.upper()}": field.name for field in fields(Timing)}
     changed: dict[str, float] = {}
@@ -158,13 +183,13 @@ def timing_from(environment: Mapping[str, str]) -> Timing:
         if not variable.startswith(TIMING_PREFIX) or text == "":
             continue
         if variable not in known:
-            raise ValueError(f"{variable} is not a delay; known are {', '.join(sorted(known))}")
+            raise WrongEnvironment(f"{variable} is not a delay; known are {', '.join(sorted(known))}")
         try:
             seconds = float(text)
         except ValueError as error:
-            raise ValueError(f"{variable} must be a number of seconds") from error
+            raise WrongEnvironment(f"{variable} must be a number of seconds") from error
         if not math.isfinite(seconds) or seconds < 0:
-            raise ValueError(f"{variable} must be a finite number of seconds, zero or more")
+            raise WrongEnvironment(f"{variable} must be a finite number of seconds, zero or more")
         changed[known[variable]] = seconds
     return Timing(**changed)
 

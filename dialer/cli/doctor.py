@@ -4,12 +4,11 @@ import asyncio
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
 from dialer.client.api import ApiClient, NoStack
-from dialer.settings import Settings
+from dialer.settings import Settings, WrongEnvironment
 from dialer.stack.doctor import Finding, examine
 from dialer.stack.home import read_json
 from dialer.terminal import errors, output
@@ -20,9 +19,9 @@ def examine_home(home: Path) -> int:
     _take_over(home.expanduser())
     try:
         settings = Settings.from_env()
-    except ValidationError as error:
-        missing = ", ".join(str(problem["loc"][0]) for problem in error.errors())
-        errors().print(f"no stack runs in {home}, and the environment does not say where the parts are: {missing}")
+    except WrongEnvironment as error:
+        said = f"no stack runs in {home}, and the environment does not say where the parts are: {error}"
+        errors().print(said, markup=False)
         return 1
     try:
         api = ApiClient.of_home(home)

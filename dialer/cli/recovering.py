@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -18,7 +17,7 @@ from dialer.carrier_accounts import CarrierAccounts
 from dialer.recovered_calls import Found
 from dialer.recovering import CannotAsk, Recovered, pause_everything, recover, resume_all
 from dialer.sealing import Seal
-from dialer.settings import Settings, temporal_connection
+from dialer.settings import Settings, WrongEnvironment, temporal_connection
 from dialer.stack.home import read_json
 from dialer.store.database import Database
 from dialer.store.recoveries import PausedCampaign
@@ -153,8 +152,5 @@ def _settings(home: Path) -> Settings:
             os.environ[name] = value
     try:
         return Settings.from_env()
-    except ValidationError as error:
-        wrong = ", ".join(str(problem["loc"][0]) for problem in error.errors())
-        raise Unready(f"no stack runs in {home}, and the environment does not say enough: {wrong}") from None
-    except ValueError as error:
-        raise Unready(str(error)) from None
+    except WrongEnvironment as error:
+        raise Unready(f"no stack runs in {home}, and the environment does not say enough: {error}") from None

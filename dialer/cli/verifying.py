@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -26,7 +25,7 @@ from dialer.domain.judging.evidence import Evidence
 from dialer.domain.judging.judge import RULES, CannotJudge, judge
 from dialer.domain.judging.verdicts import RuleResult, Tolerances, Verdict
 from dialer.sealing import Seal, SealBroken
-from dialer.settings import Settings, timing_from
+from dialer.settings import Settings, WrongEnvironment, timing_from
 from dialer.stack.home import read_json
 from dialer.store.database import Database
 from dialer.store.evidence import find_campaign, read_evidence, snapshot
@@ -83,7 +82,7 @@ def _verdict(campaign: str | None, carrier_log: str | None, home: Path, tell: Te
     coarse = any(record.resolution_s for record in evidence.carrier or ())
     try:
         timing = timing_from(os.environ)
-    except ValueError as error:
+    except WrongEnvironment as error:
         raise Unverifiable(str(error)) from None
     # A carrier elsewhere has a clock of its own; the simulator reads ours.
     tolerances = Tolerances(timing=timing, clock_s=1.0 if coarse else 0.0, deletions=not nobody_deleted)
@@ -126,7 +125,9 @@ async def _listed(database: Database, evidence: Evidence, home: Path, url: str) 
     os.environ.setdefault("DIALER_DATABASE_URL", url)
     try:
         accounts = CarrierAccounts(database, Seal(key), Settings.from_env())
-    except (ValidationError, ValueError) as error:
+    except WrongEnvironment as error:
+        raise Unverifiable(str(error)) from None
+    except ValueError as error:  # a key that is none
         raise Unverifiable(f"the environment cannot be read ({type(error).__name__})") from None
     try:
         return evidence.with_carrier(await list_at_carrier(accounts, evidence))

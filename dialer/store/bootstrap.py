@@ -80,7 +80,7 @@ async def _ensure_carrier(session: AsyncSession, settings: Settings, workspace_i
 
 async def main() -> None:
     """Read the environment, make what is missing, print what a caller needs."""
-    settings = Settings.from_env()
+    settings = Settings.or_leave()
     database = Database(settings.database_url, clock_offset=settings.clock_offset, pool_size=1)
     try:
         async with database.transaction_over_all() as session:

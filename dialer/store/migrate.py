@@ -68,6 +68,6 @@ def _lock(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
-    settings = Settings.from_env()
+    settings = Settings.or_leave()
     upgrade(settings.database_url)
     sys.stdout.write("the database is at the newest migration\n")
