@@ -13,7 +13,7 @@ from types import FrameType
 
 import uvicorn
 import uvloop
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from temporalio.client import Client
 
 from api import docs_pages, problems
@@ -79,10 +79,9 @@ def create_app(services: Services, tracing: Tracing | None = None) -> FastAPI:
     problems.install(app)
     docs_pages.install(app)
     # Routes are tried in this order, and callbacks are most of the traffic.
-    app.include_router(carriers.router, prefix="/api/v1", responses=problems.responses(422))
-    app.include_router(health.router)
-    v1 = APIRouter(prefix="/api/v1", responses=problems.responses(401, 403, 422, 429))
     for router in (
+        carriers.router,
+        health.router,
         workspace.router,
         agents.router,
         accounts.router,
@@ -105,8 +104,7 @@ def create_app(services: Services, tracing: Tracing | None = None) -> FastAPI:
         calls.router,
         suppressions.router,
     ):
-        v1.include_router(router)
-    app.include_router(v1)
+        app.router.routes.extend(router.routes)
     app.add_middleware(RequestContext, metrics=app.state.metrics, tracing=tracing or Tracing())
     return app
 

@@ -1,4 +1,4 @@
-"""One embedded PostgreSQL per test session, and a fresh migrated database per test.
+"""One embedded PostgreSQL per test session, and a migrated, empty database per test.
 
 Everything runs as in production: the product's role is no superuser, so row-level security is in force.
 """
@@ -29,6 +29,7 @@ from dialer.stack.postgres import (
     ensure_role,
 )
 from dialer.store import migrate
+from tests.databases import Lender
 
 PASSWORD = "for-tests-only"  # of a server that lives as long as the tests
 TEMPLATE = "migrated"
@@ -114,17 +115,21 @@ def migrated_template(postgres: TestPostgres) -> str:
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: TestPostgres, migrated_template: str) -> Lender:
+    """Migrated, empty databases for one test after the other."""
+    return Lender(postgres.admin_url, lambda: postgres.create(template=migrated_template), postgres.drop)
+
+
 @pytest.fixture
-def database_url(postgres: TestPostgres, migrated_template: str) -> Iterator[str]:
-    """A fresh, migrated, empty database for one test: what ``DIALER_DATABASE_URL`` would be."""
-    name = postgres.create(template=migrated_template)
-    yield postgres.url(name)
-    postgres.drop(name)
+def database_url(postgres: TestPostgres, databases: Lender) -> Iterator[str]:
+    """A migrated, empty database for one test: what ``DIALER_DATABASE_URL`` would be."""
+    with databases.lent() as name:
+        yield postgres.url(name)
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres: TestPostgres, migrated_template: str) -> Iterator[str]:
-    """A migrated database for all tests of a module, for those that empty it themselves or keep to a workspace."""
-    name = postgres.create(template=migrated_template)
-    yield postgres.url(name)
-    postgres.drop(name)
+def module_database_url(postgres: TestPostgres, databases: Lender) -> Iterator[str]:
+    """The same for all tests of a module, for those that empty it themselves or keep to a workspace."""
+    with databases.lent() as name:
+        yield postgres.url(name)

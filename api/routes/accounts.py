@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import accounts
@@ -10,9 +10,10 @@ from api.operations.references import as_id
 from api.problems import responses
 from api.schemas.accounts import AccountIn, AccountOut, AccountPatch, AccountTest, ListFilters
 from api.schemas.base import Page
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/carrier-accounts", tags=["carrier accounts"], route_class=AuthenticatedRoute)
+router = versioned("/carrier-accounts", tag="carrier accounts", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("carriers:read")]
 Writer = Annotated[Actor, scope("carriers:write")]
 WHAT = "carrier account"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import agents
@@ -11,9 +11,10 @@ from api.problems import responses
 from api.schemas.accounts import ListFilters
 from api.schemas.agents import AgentIn, AgentOut, AgentPatch
 from api.schemas.base import Page
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/agents", tags=["agents"], route_class=AuthenticatedRoute)
+router = versioned("/agents", tag="agents", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("agents:read")]
 Writer = Annotated[Actor, scope("agents:write")]
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, StreamingRoute, scope
@@ -19,11 +19,12 @@ from api.schemas.base import Page
 from api.schemas.batches import BatchCancelled, BatchOut, BatchPatch
 from api.schemas.campaigns import LiveCalls
 from api.uploads import parts_of
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 from dialer.domain.states import BatchStatus
 
-router = APIRouter(prefix="/batches", tags=["batches"], route_class=AuthenticatedRoute)
-streams = APIRouter(prefix="/batches", tags=["batches"], route_class=StreamingRoute)
+router = versioned("/batches", tag="batches", route_class=AuthenticatedRoute)
+streams = versioned("/batches", tag="batches", route_class=StreamingRoute)
 Reader = Annotated[Actor, scope("campaigns:read")]
 Writer = Annotated[Actor, scope("campaigns:write")]
 

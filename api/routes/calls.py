@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import calls
@@ -10,9 +10,10 @@ from api.operations.references import as_id
 from api.problems import responses
 from api.schemas.base import Page
 from api.schemas.calls import CallFilters, CallIn, CallOut, CallPatch, CallStarted, EventsOut, HangUpOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/calls", tags=["calls"], route_class=AuthenticatedRoute)
+router = versioned("/calls", tag="calls", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("calls:read")]
 Writer = Annotated[Actor, scope("calls:write")]
 

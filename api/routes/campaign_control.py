@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, ServicesDep, scope
 from api.operations import campaign_control, prospect_variables, requeues
@@ -11,9 +11,10 @@ from api.problems import responses
 from api.schemas.campaigns import ControlOut, Launched, LiveCalls
 from api.schemas.prospect_variables import LaunchIn, VariablesOut
 from api.schemas.requeues import RequeueIn, RequeueOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
+router = versioned("/campaigns/{campaign}", tag="campaigns", route_class=AuthenticatedRoute)
 Writer = Annotated[Actor, scope("campaigns:write")]
 Reader = Annotated[Actor, scope("campaigns:read")]
 UNDECIDED = {

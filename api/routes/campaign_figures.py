@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.deps import AuthenticatedRoute, PageQuery, ServicesDep, actor_of, optional_key, scope
@@ -17,11 +17,12 @@ from api.schemas.campaign_figures import (
     StatsQuery,
     StatusOut,
 )
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 from dialer.domain.dispositions import Disposition
 
-router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
-public = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"])
+router = versioned("/campaigns/{campaign}", tag="campaigns", route_class=AuthenticatedRoute)
+public = versioned("/campaigns/{campaign}", tag="campaigns")
 Reader = Annotated[Actor, scope("campaigns:read")]
 
 

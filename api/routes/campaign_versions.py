@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, CursorQuery, ServicesDep, scope
 from api.operations import campaign_versions
@@ -11,9 +11,10 @@ from api.problems import responses
 from api.routes.campaigns import IfMatch
 from api.schemas.base import MAX_INTEGER, Page
 from api.schemas.campaign_versions import CampaignChanged, RestoreIn, VersionDetail, VersionOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/campaigns/{campaign}/versions", tags=["campaigns"], route_class=AuthenticatedRoute)
+router = versioned("/campaigns/{campaign}/versions", tag="campaigns", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("campaigns:read")]
 Writer = Annotated[Actor, scope("campaigns:write")]
 Number = Annotated[int, Path(ge=1, le=MAX_INTEGER, description="A settings_version of the campaign.")]

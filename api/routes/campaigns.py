@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from pydantic import Field
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
@@ -14,10 +14,11 @@ from api.schemas.base import Page
 from api.schemas.campaign_options import OptionsOut
 from api.schemas.campaign_versions import CampaignChanged
 from api.schemas.campaigns import CampaignIn, CampaignOut, CampaignPatch, CloneIn
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 from dialer.domain.states import CampaignStatus
 
-router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=AuthenticatedRoute)
+router = versioned("/campaigns", tag="campaigns", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("campaigns:read")]
 Writer = Annotated[Actor, scope("campaigns:write")]
 

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.background import BackgroundTask
 from starlette.datastructures import ImmutableMultiDict
 
@@ -13,7 +13,7 @@ from api.operations import carrier_callbacks, inbound_calls
 from api.operations.carrier_callbacks import Applying, Callback
 from api.operations.errors import Malformed, WrongMediaType
 from api.operations.services import Services
-from api.problems import responses
+from api.versioned import versioned
 from dialer.carriers.signatures import SETTINGS_HEADER, SIGNATURE_HEADER
 
 MAX_FIELDS = 200
@@ -48,9 +48,7 @@ _BODY: dict[str, Any] = {
 FORM: dict[str, Any] = {"parameters": [_CALL_ID, _SIGNATURE], **_BODY}
 INBOUND_FORM: dict[str, Any] = {"parameters": [_SIGNATURE], **_BODY}
 TWIML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/xml": {"schema": {"type": "string"}}}}}
-router = APIRouter(
-    prefix="/carriers/twilio", tags=["carrier callbacks"], responses=responses(400, 403, 408, 409, 413, 415)
-)
+router = versioned("/carriers/twilio", tag="carrier callbacks", statuses=(422, 400, 403, 408, 409, 413, 415))
 
 
 async def callback_of(request: Request) -> Callback:

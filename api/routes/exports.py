@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from fastapi.types import DecoratedCallable
 from starlette.requests import ClientDisconnect
@@ -15,10 +15,11 @@ from api.operations import exports
 from api.operations.exports import Export
 from api.problems import responses
 from api.schemas.exports import CallExportQuery, ProspectExportQuery
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 from dialer.exporting.files import MEDIA_TYPES
 
-router = APIRouter(tags=["exports"], route_class=AuthenticatedRoute)
+router = versioned(tag="exports", route_class=AuthenticatedRoute)
 ProspectReader = Annotated[Actor, scope("prospects:read")]
 CampaignReader = Annotated[Actor, scope("campaigns:read")]
 CallReader = Annotated[Actor, scope("calls:read")]

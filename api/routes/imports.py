@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import Field
 
@@ -24,11 +24,12 @@ from api.schemas.accounts import ListFilters
 from api.schemas.base import Page
 from api.schemas.prospects import ImportErrorOut, ImportOut, ImportStarted
 from api.uploads import parts_of
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 from dialer.domain.states import ImportStatus
 
-router = APIRouter(tags=["imports"], route_class=AuthenticatedRoute)
-streams = APIRouter(tags=["imports"], route_class=StreamingRoute)
+router = versioned(tag="imports", route_class=AuthenticatedRoute)
+streams = versioned(tag="imports", route_class=StreamingRoute)
 Reader = Annotated[Actor, scope("prospects:read")]
 Writer = Annotated[Actor, scope("prospects:write")]
 FORM: dict[str, Any] = {

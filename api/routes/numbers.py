@@ -3,16 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import numbers
 from api.problems import responses
 from api.schemas.accounts import ListFilters, NumberIn, NumberOut, NumberPatch
 from api.schemas.base import Page
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/phone-numbers", tags=["phone numbers"], route_class=AuthenticatedRoute)
+router = versioned("/phone-numbers", tag="phone numbers", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("numbers:read")]
 Writer = Annotated[Actor, scope("numbers:write")]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
 from api.operations import explain, prospects, requeues
@@ -19,9 +19,10 @@ from api.schemas.prospects import (
     UpsertOut,
 )
 from api.schemas.requeues import CallbackIn, CallbackOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(tags=["prospects"], route_class=AuthenticatedRoute)
+router = versioned(tag="prospects", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("prospects:read")]
 Writer = Annotated[Actor, scope("prospects:write")]
 

@@ -2,15 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
-
 from api.deps import AuthenticatedRoute, ServicesDep, scope
 from api.operations import schedules
 from api.problems import responses
 from api.schemas.recurrence import ScheduleOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"], route_class=AuthenticatedRoute)
+router = versioned("/campaigns/{campaign}", tag="campaigns", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("campaigns:read")]
 
 

@@ -3,7 +3,7 @@
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -13,8 +13,9 @@ from api.deps import ServicesDep, actor_of, key_of, optional_key
 from api.operations import keys, live
 from api.operations.live import Live, Watched
 from api.problems import responses
+from api.versioned import versioned
 
-router = APIRouter(prefix="/campaigns/{campaign}", tags=["campaigns"])
+router = versioned("/campaigns/{campaign}", tag="campaigns")
 
 _EVENT: dict[str, Any] = {
     "type": "object",

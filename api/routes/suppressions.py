@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, PageQuery, ServicesDep, scope
@@ -13,9 +13,10 @@ from api.problems import responses
 from api.schemas.accounts import ListFilters
 from api.schemas.base import Document, Page
 from api.schemas.prospects import RawPhone, SuppressionCheck, SuppressionIn, SuppressionOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(prefix="/suppressions", tags=["suppressions"], route_class=AuthenticatedRoute)
+router = versioned("/suppressions", tag="suppressions", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("suppressions:read")]
 Writer = Annotated[Actor, scope("suppressions:write")]
 

@@ -6,7 +6,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpbis-resumable-upload/
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from api.deps import IDEMPOTENT, AuthenticatedRoute, ServicesDep, StreamingRoute, scope
@@ -16,10 +16,11 @@ from api.operations.references import as_id
 from api.operations.uploads import UploadBroken
 from api.problems import responses
 from api.schemas.uploads import UploadIn, UploadOut
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(tags=["imports"], route_class=AuthenticatedRoute)
-streams = APIRouter(tags=["imports"], route_class=StreamingRoute)
+router = versioned(tag="imports", route_class=AuthenticatedRoute)
+streams = versioned(tag="imports", route_class=StreamingRoute)
 Writer = Annotated[Actor, scope("prospects:write")]
 MEDIA_TYPES = ("application/partial-upload", "application/octet-stream")
 BYTES: dict[str, Any] = {

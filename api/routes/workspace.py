@@ -2,15 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
-
 from api.deps import AuthenticatedRoute, ServicesDep, scope
 from api.operations import workspaces
 from api.problems import responses
 from api.schemas.accounts import MeOut, WorkspaceOut, WorkspacePatch
+from api.versioned import versioned
 from dialer.domain.actors import Actor
 
-router = APIRouter(tags=["workspace"], route_class=AuthenticatedRoute)
+router = versioned(tag="workspace", route_class=AuthenticatedRoute)
 Reader = Annotated[Actor, scope("workspace:read")]
 Writer = Annotated[Actor, scope("workspace:write")]
 

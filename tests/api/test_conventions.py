@@ -158,7 +158,7 @@ async def test_health_needs_no_key_and_readiness_names_what_is_missing(api: Api)
     assert answer.json()["checks"] == {"database": True, "temporal": False}
     await api.get("/agents")
     metrics = (await api.http.get("/metrics")).text
-    assert 'dialer_http_requests_total{method="GET",route="/agents",status="200"} 1' in metrics
+    assert 'dialer_http_requests_total{method="GET",route="/api/v1/agents",status="200"} 1' in metrics
 
 
 async def test_what_calls_tell_among_results_is_for_who_may_read_calls(api: Api):

@@ -4,8 +4,13 @@ import re
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from openapi_spec_validator import validate
+from starlette.routing import Mount, Route
 
+from api.app import create_app
+from api.deps import AuthenticatedRoute, StreamingRoute
+from api.operations.services import Services
 from tests.api.apis import Api
 
 PROMISED = """
@@ -123,3 +128,14 @@ async def test_the_pages_of_the_documentation_are_served(api: Api):
 def _parts(path: str) -> list[str]:
     """``{campaign}/prospects:upload`` has the parameter alone in its part."""
     return path.split("/")
+
+
+async def test_every_route_is_the_apps_own(services: Services) -> None:
+    """A router in the app would be searched twice for each request (``api/versioned.py``)."""
+    assert {type(route) for route in create_app(services).routes} <= {
+        Route,
+        Mount,
+        APIRoute,
+        AuthenticatedRoute,
+        StreamingRoute,
+    }
