@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -181,6 +182,8 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings.or_leave()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # What is loaded by now lives to the end: to look through it for garbage would stop every request for a while.
+    gc.freeze()
     tracing = Tracing.of_process("dialer-api", settings.otlp_endpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, tracing, arguments.host, arguments.port))

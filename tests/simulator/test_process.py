@@ -75,3 +75,20 @@ async def test_the_process_says_what_is_missing():
         _, err = await child.communicate()
         assert child.returncode == 2
         assert b"SIM_TIME_SCALE" in err
+
+
+_KEPT = """
+import gc
+from dialer.simulator.__main__ import keep_survivors
+gc.callbacks.append(keep_survivors)
+kept = [[] for _ in range(100_000)]
+gc.collect()
+print(gc.get_freeze_count() >= len(kept), len(gc.get_objects()) < 1000)
+"""
+
+
+async def test_what_a_full_collection_has_found_alive_is_not_looked_through_again():
+    """The longer the ledger, the longer nothing would be accepted meanwhile."""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", _KEPT, stdout=asyncio.subprocess.PIPE)
+    told, _ = await child.communicate()
+    assert told.decode().split() == ["True", "True"]
