@@ -26,7 +26,7 @@ async def test_only_a_callback_that_is_believed_stands_in_its_calls_trace(api: A
         assert (await callback(traced, "status", call_id, fields, token="forged")).status_code == 403
         assert not _of(call_id, collected)
         assert (await callback(traced, "status", call_id, fields)).status_code == 204
-    assert _of(call_id, collected) == ["callback /carriers/twilio/status"]
+    assert _of(call_id, collected) == ["callback /api/v1/carriers/twilio/status"]
     assert not any(
         PERSON in span.to_json() or str(call_id) in span.to_json() for span in collected.get_finished_spans()
     )
