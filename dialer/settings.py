@@ -26,7 +26,7 @@ TIMING_PREFIX = "DIALER_TIMING_"
 
 
 class WrongEnvironment(ValueError):
-    """Says which variables are missing or wrong, and why, never what they are."""
+    """Says which variables are missing or wrong, and why, never what a secret one is."""
 
 
 def _offset(value: object) -> object:
@@ -156,6 +156,9 @@ class Settings(BaseSettings):
 
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_input=False, include_url=False):
+        if not problem["loc"]:  # of the whole, such as a variable that is no JSON where some is expected
+            yield problem["msg"].removeprefix("Value error, ")
+            continue
         name = str(problem["loc"][0])
         variable = name if name.isupper() else PREFIX + name.upper()
         missing = problem["type"] == "missing"

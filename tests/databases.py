@@ -7,7 +7,7 @@ undone by deleting rows (another schema, statistics, much bloat) is seen, and su
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -19,10 +19,13 @@ PATIENCE_MS = 5000
 #: What says how rows are stored, looked up and guarded. A change is a newer row or another number of them.
 CATALOGS = (
     *("pg_class", "pg_attribute", "pg_attrdef", "pg_type", "pg_constraint", "pg_index", "pg_sequence"),
-    *("pg_proc", "pg_trigger", "pg_policy", "pg_extension", "pg_statistic", "pg_largeobject_metadata"),
+    *("pg_proc", "pg_trigger", "pg_policy", "pg_extension", "pg_enum", "pg_default_acl"),
+    *("pg_statistic", "pg_statistic_ext", "pg_largeobject_metadata"),
 )
 _PUBLIC = "FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-_SHAPE = f"SELECT (SELECT CAST((sum(reltuples), sum(relpages)) AS text) {_PUBLIC}), " + ", ".join(
+_SHAPE = f"""SELECT (SELECT CAST((sum(reltuples), sum(relpages)) AS text) {_PUBLIC}),
+    (SELECT string_agg(version_num, ' ') FROM alembic_version), (SELECT count(*) FROM pg_db_role_setting),
+    """ + ", ".join(
     f"(SELECT CAST((count(*), max(CAST(CAST(xmin AS text) AS bigint))) AS text) FROM {catalog})" for catalog in CATALOGS
 )
 _SIZE = f"SELECT CAST(sum(pg_relation_size(oid)) AS bigint) {_PUBLIC} AND relkind IN ('r', 'i')"
@@ -33,7 +36,10 @@ _EMPTY = f"""
         FOR one IN SELECT oid {_PUBLIC} AND relkind = 'r' AND relname <> 'alembic_version' LOOP
             EXECUTE format('DELETE FROM %s', one);
         END LOOP;
+        PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence;
     END $$"""
+#: What was deleted is counted late; counted after the reset, it would have the table looked at by the autovacuum.
+_FORGET = ("SELECT pg_stat_force_next_flush()", "SELECT pg_stat_reset()")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,30 +72,35 @@ class Lender:
             return _Known(name=name, shape=_shape(connection), size=_size(connection))
 
     def _take_back(self, known: _Known) -> None:
-        again = None
-        if known.uses < USES:
-            try:
-                again = self._emptied(known)
-            except psycopg.Error:  # somebody who cannot be sent away, or no such database any more
-                again = None
-        if again is None:
-            self._drop(known.name)
-        else:
-            self._clean.append(again)
+        name = known.name
+        try:
+            if known.uses < USES and self._has_only_rows(known):
+                name = self._renamed(known)
+                self._empty(name)
+                self._clean.append(replace(known, name=name, uses=known.uses + 1))
+                return
+        except psycopg.Error:  # somebody who cannot be sent away, or no such database any more
+            pass
+        self._drop(name)
 
-    def _emptied(self, known: _Known) -> _Known | None:
-        """None when there is more to undo than rows. Raises ``psycopg.Error``."""
+    def _has_only_rows(self, known: _Known) -> bool:
+        """False when there is more to undo. Nobody else is connected afterwards. Raises ``psycopg.Error``."""
         with psycopg.connect(self._url(known.name), autocommit=True) as connection:
             connection.execute(_LEAVE, (PATIENCE_MS, known.name))
-            if _shape(connection) != known.shape or _size(connection) > known.size + BLOAT_BYTES:
-                return None
-            connection.execute(_EMPTY)
-            connection.execute("SELECT pg_stat_reset()")
+            return _shape(connection) == known.shape and _size(connection) <= known.size + BLOAT_BYTES
+
+    def _renamed(self, known: _Known) -> str:
+        """Before it is emptied: who still knows the old name writes nothing afterwards. Raises ``psycopg.Error``."""
         name = f"{known.name.partition('_again_')[0]}_again_{known.uses}"
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(known.name), sql.Identifier(name))
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(rename)
-        return _Known(name=name, shape=known.shape, size=known.size, uses=known.uses + 1)
+        return name
+
+    def _empty(self, name: str) -> None:
+        with psycopg.connect(self._url(name), autocommit=True) as connection:
+            for statement in (_EMPTY, *_FORGET):
+                connection.execute(statement)
 
 
 def _shape(connection: psycopg.Connection) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ def test_rows_are_gone_and_the_database_has_another_name(lender: Lender, postgre
         "CREATE INDEX ON agents (name)",
         "ANALYZE agents",
         "SELECT lo_create(0)",
+        "UPDATE alembic_version SET version_num = 'another'",
         "INSERT INTO workspaces (name, slug) SELECT repeat('x', 100), i FROM generate_series(1, 2000) AS i",
     ],
 )

@@ -20,8 +20,8 @@ def examine_home(home: Path) -> int:
     try:
         settings = Settings.from_env()
     except WrongEnvironment as error:
-        said = f"no stack runs in {home}, and the environment does not say where the parts are: {error}"
-        errors().print(said, markup=False)
+        nowhere = "" if (home.expanduser() / "stack.json").exists() else f"no stack runs in {home}, and "
+        errors().print(f"{nowhere}the environment does not say where the parts are: {error}", markup=False)
         return 1
     try:
         api = ApiClient.of_home(home)

@@ -153,4 +153,5 @@ def _settings(home: Path) -> Settings:
     try:
         return Settings.from_env()
     except WrongEnvironment as error:
-        raise Unready(f"no stack runs in {home}, and the environment does not say enough: {error}") from None
+        nowhere = "" if described else f"no stack runs in {home}, and "
+        raise Unready(f"{nowhere}the environment does not say enough: {error}") from None

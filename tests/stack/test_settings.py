@@ -97,6 +97,13 @@ def test_every_variable_that_is_wrong_is_named_as_it_is_set(monkeypatch: pytest.
     ]
 
 
+def test_a_variable_that_is_wrong_as_a_whole_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIALER_DATABASE_URL", URL)
+    monkeypatch.setenv("DIALER_TIMING", "fast")
+    with pytest.raises(WrongEnvironment, match="timing"):
+        Settings.from_env()
+
+
 @pytest.mark.parametrize("program", [["worker.py", "--role", "bulk"], ["-m", "dialer.store.migrate"]])
 def test_a_program_without_its_environment_ends_with_one_line(program: list[str]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DIALER_")}
