@@ -156,9 +156,6 @@ class Settings(BaseSettings):
 
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_input=False, include_url=False):
-        if not problem["loc"]:  # of the whole, such as a variable that is no JSON where some is expected
-            yield problem["msg"].removeprefix("Value error, ")
-            continue
         name = str(problem["loc"][0])
         variable = name if name.isupper() else PREFIX + name.upper()
         missing = problem["type"] == "missing"
@@ -183,7 +180,8 @@ def timing_from(environment: Mapping[str, str]) -> Timing:
     known = {f"{TIMING_PREFIX}{field.name.upper()}": field.name for field in fields(Timing)}
     changed: dict[str, float] = {}
     for variable, text in environment.items():
-        if not variable.startswith(TIMING_PREFIX) or text == "":
+        whole = variable == TIMING_PREFIX.removesuffix("_")  # which pydantic would read as JSON
+        if not (whole or variable.startswith(TIMING_PREFIX)) or text == "":
             continue
         if variable not in known:
             raise WrongEnvironment(f"{variable} is not a delay; known are {', '.join(sorted(known))}")

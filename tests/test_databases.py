@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from tests.databases import CATALOGS, Lender
+from tests.databases import Lender
 from tests.fixtures_postgres import TestPostgres
 
 MAKE = """
@@ -85,12 +85,6 @@ def test_one_is_not_lent_for_ever(lender: Lender, postgres: TestPostgres, monkey
 def test_two_at_once_are_two(lender: Lender) -> None:
     with lender.lent() as one, lender.lent() as other:
         assert one != other
-
-
-def test_every_catalog_that_tells_a_change_is_there(lender: Lender, postgres: TestPostgres) -> None:
-    with lender.lent() as name, psycopg.connect(postgres.admin_url(name)) as connection:
-        for catalog in CATALOGS:
-            assert connection.execute(f"SELECT count(*) FROM {catalog}").fetchone() is not None
 
 
 def _lent_oid(lender: Lender, admin_url: Callable[[str], str]) -> int:

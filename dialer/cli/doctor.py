@@ -16,11 +16,11 @@ from dialer.terminal import errors, output
 
 def examine_home(home: Path) -> int:
     """Looks at the stack of ``home``, or at what the environment names; the exit code."""
-    _take_over(home.expanduser())
+    described = _take_over(home.expanduser())
     try:
         settings = Settings.from_env()
     except WrongEnvironment as error:
-        nowhere = "" if (home.expanduser() / "stack.json").exists() else f"no stack runs in {home}, and "
+        nowhere = "" if described else f"no stack runs in {home}, and "
         errors().print(f"{nowhere}the environment does not say where the parts are: {error}", markup=False)
         return 1
     try:
@@ -32,11 +32,11 @@ def examine_home(home: Path) -> int:
     return 0 if all(finding.well for finding in findings) else 1
 
 
-def _take_over(home: Path) -> None:
-    """Where the environment is silent, the stack that runs in ``home`` says where its parts are."""
+def _take_over(home: Path) -> bool:
+    """Where the environment is silent, the stack that runs in ``home`` says where its parts are; False without one."""
     described = read_json(home / "stack.json")
     if described is None:
-        return
+        return False
     known = {
         "DIALER_DATABASE_URL": described["database_url"],
         "TEMPORAL_ADDRESS": described["temporal_address"],
@@ -52,6 +52,7 @@ def _take_over(home: Path) -> None:
     for name, value in known.items():
         if value and not os.environ.get(name):
             os.environ[name] = value
+    return True
 
 
 def _table(findings: list[Finding]) -> Table:

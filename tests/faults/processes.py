@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from cryptography.fernet import Fernet
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from activities.dial import DialActivities
 from activities.dispatch import DispatchActivities
@@ -126,8 +127,9 @@ class Process:
     async def bury(self) -> None:
         """It was killed: its connections close, and with them what was not committed is gone."""
         await self.close()
+        pool = cast("QueuePool", self.database.engine.pool)
         for _ in range(100):
-            if not self.database.engine.pool.checkedout():  # type: ignore[attr-defined]
+            if not pool.checkedout():
                 break
             await asyncio.sleep(0.02)  # what was under way comes to its next door, and gives its connection back there
         await self.database.engine.dispose()

@@ -77,10 +77,12 @@ async def test_the_process_says_what_is_missing():
         assert b"SIM_TIME_SCALE" in err
 
 
-_KEPT = """
+_KEPT = f"""
 import gc
-from dialer.simulator.__main__ import keep_survivors
-gc.callbacks.append(keep_survivors)
+import uvicorn
+from dialer.simulator.__main__ import main
+uvicorn.Server.run = lambda server: None  # everything but serving
+main([], {{"SIM_ACCOUNT_SID": "{ACCOUNT}", "SIM_AUTH_TOKEN": "{TOKEN}"}})
 kept = [[] for _ in range(100_000)]
 gc.collect()
 print(gc.get_freeze_count() >= len(kept), len(gc.get_objects()) < 1000)

@@ -97,10 +97,11 @@ def test_every_variable_that_is_wrong_is_named_as_it_is_set(monkeypatch: pytest.
     ]
 
 
-def test_a_variable_that_is_wrong_as_a_whole_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["fast", '{"grace_s": 5}'])
+def test_delays_are_not_set_all_at_once(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("DIALER_DATABASE_URL", URL)
-    monkeypatch.setenv("DIALER_TIMING", "fast")
-    with pytest.raises(WrongEnvironment, match="timing"):
+    monkeypatch.setenv("DIALER_TIMING", text)
+    with pytest.raises(WrongEnvironment, match="^DIALER_TIMING is not a delay; known are DIALER_TIMING_"):
         Settings.from_env()
 
 
