@@ -30,6 +30,7 @@ PAGES = (
     "prospects, reached",
     "prospects, held",
     "prospects, by disposition",
+    "prospects, by name",
     "results",
     "results, by outcome",
     "calls",
