@@ -30,7 +30,6 @@ PAGES = (
     "prospects, reached",
     "prospects, held",
     "prospects, by disposition",
-    "prospects, by name",
     "results",
     "results, by outcome",
     "calls",

@@ -194,7 +194,6 @@ class Prospect(Tenant):
             postgresql_where=text("state = 'ready' AND callback_id IS NOT NULL"),
         ),
         Index("ix_prospects_campaign_id_created", "campaign_id", "created_at", "id"),
-        Index("ix_prospects_name", "campaign_id", text("coalesce(name, '')"), "id"),
         Index("ix_prospects_campaign_id_state", "campaign_id", "state", "id"),
         Index(
             "ix_prospects_done", "campaign_id", "state", "created_at", "id", postgresql_where=text("state <> 'ready'")
