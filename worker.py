@@ -47,6 +47,7 @@ from dialer.tracing import Tracing
 from workflows.batch import BatchWorkflow
 from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
+from workflows.ending import end_workers
 from workflows.options import BUILD, BULK_QUEUE, CONTROL_QUEUE, DIAL_QUEUE
 from workflows.prospect_import import ProspectImportWorkflow
 from workflows.scheduled_run import ScheduledRunWorkflow
@@ -75,9 +76,11 @@ START_PATIENCE_S = 20.0
 START_AGAIN_S = 0.5
 #: Longer means that a killed worker's workflows wait so long before another takes them.
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=3)
-#: Longer than the longest activity that must not be cut off, which is a look at the carrier; a supervisor's patience is
-#: longer still (``dialer.stack.parts.WORKER_STOP_S``).
+#: Longer than the longest activity that must not be cut off, which is a look at the carrier.
 GRACE = timedelta(seconds=30)
+#: What may pass after that until the SDK has taken its leave of Temporal. A supervisor's patience is longer than both
+#: (``dialer.stack.parts.WORKER_STOP_S``).
+FAREWELL = timedelta(seconds=5)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: Five hundred legs, and room for the sweep and for what people ask by signal.
 DISPATCH_SLOTS = 520
@@ -245,15 +248,13 @@ async def serve(settings: Settings, queues: Sequence[str], began: asyncio.Event,
             await once_answered(lambda: prepare(parts))
         workers = [MAKERS[queue](parts) for queue in queues]
         async with asyncio.TaskGroup() as group:
-            for worker in workers:
-                group.create_task(worker.run())
+            runs = [group.create_task(worker.run()) for worker in workers]
             listening = [group.create_task(parts.wakeups.run())] if CONTROL_QUEUE in queues else []
             began.set()
             logger.info("serving %s", ", ".join(queues))
             await stopped.wait()
             logger.info("ending: nothing new is begun, what is under way has %d s", GRACE.total_seconds())
-            # Together: a leg that went on while the dial queue's worker ends would claim calls that nobody dials.
-            await asyncio.gather(*(worker.shutdown() for worker in workers))
+            await end_workers(workers, runs, within_s=(GRACE + FAREWELL).total_seconds())
             for task in listening:
                 task.cancel()
 

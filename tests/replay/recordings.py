@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.fixtures_temporal import ATTRIBUTES, binary
+from tests.workers import at_work
 from workflows.batch import BatchWorkflow
 from workflows.call import CallWorkflow
 from workflows.campaign import CampaignWorkflow
@@ -46,13 +47,13 @@ async def serving(client: Client, queue: str, activities: Sequence[Callable[...,
     """Workers for workflows and for the activities on their queue."""
     names = {"identity": IDENTITY, "build_id": BUILD}
     if queue == CONTROL_QUEUE:
-        async with Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=activities, **names):
-            yield
-        return
-    async with (
-        Worker(client, task_queue=CONTROL_QUEUE, workflows=WORKFLOWS, **names),
-        Worker(client, task_queue=queue, activities=activities, disable_eager_activity_execution=True, **names),
-    ):
+        workers = [Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=activities, **names)]
+    else:
+        workers = [
+            Worker(client, task_queue=CONTROL_QUEUE, workflows=WORKFLOWS, **names),
+            Worker(client, task_queue=queue, activities=activities, disable_eager_activity_execution=True, **names),
+        ]
+    async with at_work(*workers):
         yield
 
 

@@ -16,6 +16,7 @@ from activities.batches import BatchPlan, BatchRef, BatchRequest, BatchStep
 from activities.imports import ImportProgress, ImportRef
 from dialer.store import batches, imports
 from tests.store.worlds import World
+from tests.workers import at_work
 from tests.workflows.campaigns import ASLEEP, FINISHED, FakeCampaign
 from workflows.options import BULK_QUEUE
 
@@ -145,7 +146,8 @@ class FakeBatch(FakeCampaign):
     @asynccontextmanager
     async def reading_files(self, client: Client, **options: Any) -> AsyncIterator[None]:
         activities = [self.scan_file, self.write_rows, self.finish_import, self.cancel_import]
-        async with Worker(
+        worker = Worker(
             client, task_queue=BULK_QUEUE, activities=activities, disable_eager_activity_execution=True, **options
-        ):
+        )
+        async with at_work(worker):
             yield

@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 from activities.control import ControlRequest
 from activities.dispatch import CampaignRef, Leg, LegEnd
 from dialer.domain.restores import Mark
+from tests.workers import at_work
 from workflows.campaign import CampaignInput, CampaignView, CampaignWorkflow
 from workflows.options import BUILD, CONTROL_QUEUE
 
@@ -80,7 +81,7 @@ async def working(client: Client, fake: FakeCampaign) -> AsyncIterator[None]:
         workflow_failure_exception_types=[Exception],
         build_id=BUILD,
     )
-    async with worker:
+    async with at_work(worker):
         yield
 
 

@@ -15,6 +15,7 @@ from dialer.domain.call_results import CallEnded
 from dialer.store import imports
 from dialer.store.database import Database
 from tests.store.worlds import World
+from tests.workers import at_work
 from workflows.options import BULK_QUEUE, CONTROL_QUEUE
 from workflows.prospect_import import ImportInput, ProspectImportWorkflow
 
@@ -79,7 +80,7 @@ async def workers(
             activities.cancel_import,
         ],
     )
-    async with control, bulk:
+    async with at_work(control, bulk):
         yield
 
 

@@ -20,6 +20,7 @@ from dialer.domain.timing import Timing
 from dialer.store import batches, control
 from dialer.store.database import Database
 from tests.store.worlds import World, make_world
+from tests.workers import at_work
 from tests.workflows.batches import ALWAYS, make_batch
 from tests.workflows.campaigns import ASLEEP, FINISHED, FakeCampaign
 from workflows.batch import BatchWorkflow
@@ -117,7 +118,7 @@ async def yard(
         task_queue=BULK_QUEUE,
         activities=[files.scan_file, files.write_rows, files.finish_import, files.cancel_import],
     )
-    async with control_worker, bulk_worker:
+    async with at_work(control_worker, bulk_worker):
         yield Yard(
             world=world,
             batch_id=batch_id,

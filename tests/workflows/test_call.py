@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 from activities.dial import CallRef, PlacedCall
 from activities.ports import CallToStart
 from dialer.domain.call_results import CallEnded
+from tests.workers import at_work
 from workflows.call import CallWorkflow
 from workflows.options import BUILD, CONTROL_QUEUE, DIAL_QUEUE
 from workflows.starts import WorkflowClient, call_workflow_id
@@ -104,7 +105,7 @@ async def settled(handle: "WorkflowHandle[CallWorkflow, CallEnded]") -> None:
 
 async def test_an_attempt_costs_what_was_measured(dev_server: WorkflowEnvironment) -> None:
     control, dial = working(dev_server.client, FakeDial(PlacedCall(wait_s=400)))
-    async with control, dial:
+    async with at_work(control, dial):
         call_id, handle = await start(dev_server.client)
         await settled(handle)
         await WorkflowClient(dev_server.client).call_ended(call_id, ENDED)
@@ -118,7 +119,7 @@ async def test_an_attempt_costs_what_was_measured(dev_server: WorkflowEnvironmen
 
 async def test_a_call_shows_its_summary_details_and_attributes(dev_server: WorkflowEnvironment) -> None:
     control, dial = working(dev_server.client, FakeDial(PlacedCall(wait_s=0, ended=ENDED)))
-    async with control, dial:
+    async with at_work(control, dial):
         call_id, handle = await start(dev_server.client)
         await handle.result()
         description = await handle.describe()
@@ -133,7 +134,7 @@ async def test_a_call_shows_its_summary_details_and_attributes(dev_server: Workf
 async def test_a_call_is_placed_at_most_once_and_then_reconciled(skipping: WorkflowEnvironment) -> None:
     fake = FakeDial(ApplicationError("the worker died"), [ApplicationError("undecided"), ENDED])
     control, dial = working(skipping.client, fake)
-    async with control, dial:
+    async with at_work(control, dial):
         _, handle = await start(skipping.client)
         assert await handle.result() == ENDED
     assert (fake.places, fake.looks) == (1, 2)
@@ -142,7 +143,7 @@ async def test_a_call_is_placed_at_most_once_and_then_reconciled(skipping: Workf
 async def test_a_lost_signal_costs_time_only(skipping: WorkflowEnvironment) -> None:
     fake = FakeDial(PlacedCall(wait_s=400), [ENDED])
     control, dial = working(skipping.client, fake)
-    async with control, dial:
+    async with at_work(control, dial):
         _, handle = await start(skipping.client)
         await settled(handle)
         await skipping.sleep(401)
@@ -153,7 +154,7 @@ async def test_a_lost_signal_costs_time_only(skipping: WorkflowEnvironment) -> N
 async def test_a_deferred_call_ends_at_once(skipping: WorkflowEnvironment) -> None:
     deferred = CallEnded(state="deferred", why="pace")
     control, dial = working(skipping.client, FakeDial(PlacedCall(wait_s=5, ended=deferred)))
-    async with control, dial:
+    async with at_work(control, dial):
         _, handle = await start(skipping.client)
         assert await handle.result() == deferred
 
@@ -162,7 +163,7 @@ async def test_a_deferred_call_ends_at_once(skipping: WorkflowEnvironment) -> No
 async def test_a_signal_that_cannot_be_read_means_look_now(skipping: WorkflowEnvironment, args: list[object]) -> None:
     fake = FakeDial(PlacedCall(wait_s=400), [ENDED])
     control, dial = working(skipping.client, fake)
-    async with control, dial:
+    async with at_work(control, dial):
         _, handle = await start(skipping.client)
         await settled(handle)
         await handle.signal("call_ended", args=args)
@@ -176,7 +177,7 @@ async def test_starting_the_same_call_again_changes_nothing(skipping: WorkflowEn
         workspace_id=uuid4(), call_id=uuid4(), campaign_id=None, prospect_id=None, attempt=1, summary="A call"
     )
     door = WorkflowClient(skipping.client)
-    async with control, dial:
+    async with at_work(control, dial):
         await door.start_calls([call, call])
         await skipping.client.get_workflow_handle(call_workflow_id(call.call_id)).result()
         await door.start_calls([call])

@@ -20,6 +20,7 @@ from dialer.store.gates import defer
 from tests.activities.recorders import Recorder
 from tests.store.lines import TIMING, call_row, claim_one, gate, make_line
 from tests.store.worlds import World
+from tests.workers import at_work
 from workflows.campaign import CampaignInput, CampaignWorkflow
 from workflows.options import CONTROL_QUEUE
 
@@ -128,7 +129,7 @@ async def test_signals_of_a_running_workflow_change_the_row_and_end_the_campaign
         activities=[dispatch.dispatch, controls.read_control_version, controls.control_campaign],
         workflow_failure_exception_types=[Exception],
     )
-    async with worker:
+    async with at_work(worker):
         handle = await skipping.client.start_workflow(
             CampaignWorkflow.run,
             CampaignInput(workspace_id=str(line.workspace_id), campaign_id=str(line.campaign_id)),

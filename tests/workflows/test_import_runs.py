@@ -13,6 +13,7 @@ from activities.imports import ImportActivities, ImportRef
 from dialer.store import imports
 from dialer.store.rehearsals import Rehearsal
 from tests.store.worlds import World
+from tests.workers import at_work
 from tests.workflows.imports import FILE, Nudged, counts, make_idle, stored, upload, workers
 from workflows.options import CONTROL_QUEUE
 from workflows.prospect_import import ProspectImportWorkflow
@@ -77,7 +78,7 @@ async def test_an_import_retried_while_its_workflow_still_cancels_goes_on_at_onc
     door = WorkflowClient(dev_server.client)
     names = (world.workspace_id, import_id, world.campaign_id)
     control = Worker(dev_server.client, task_queue=CONTROL_QUEUE, workflows=[ProspectImportWorkflow])
-    async with control:
+    async with at_work(control):
         await door.start_import(*names, 1)
         first = await dev_server.client.get_workflow_handle(import_workflow_id(import_id)).describe()
         await cancel(world, import_id)

@@ -25,6 +25,7 @@ from dialer.store.database import Database
 from tests.activities.recorders import Recorder
 from tests.store.recurring import changed, make_recurring, now, runs_of, status_of
 from tests.store.worlds import World
+from tests.workers import at_work
 from workflows.options import CONTROL_QUEUE
 from workflows.scheduled_run import ScheduledRunWorkflow
 from workflows.schedules import CampaignSchedules, schedule_id
@@ -151,7 +152,8 @@ async def test_a_firing_begins_a_run_and_one_during_it_is_skipped(
     runs = RunActivities(database, workflows)
     await mirror(database, CampaignSchedules(client), world.workspace_id, world.campaign_id)
     handle = client.get_schedule_handle(schedule_id(world.campaign_id))
-    async with Worker(client, task_queue=CONTROL_QUEUE, workflows=[ScheduledRunWorkflow], activities=[runs.begin_run]):
+    worker = Worker(client, task_queue=CONTROL_QUEUE, workflows=[ScheduledRunWorkflow], activities=[runs.begin_run])
+    async with at_work(worker):
         first = await fired(client, handle.trigger, world, known=0)
         assert (first["outcome"], first["workflow_id"]) == ("running", f"campaign-{world.campaign_id}")
         assert await status_of(world) == "running"

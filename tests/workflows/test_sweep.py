@@ -7,6 +7,7 @@ from temporalio.worker import Worker
 
 from activities.sweep import SweepRequest, Swept
 from dialer.domain.restores import Mark
+from tests.workers import at_work
 from workflows.options import BUILD, CONTROL_QUEUE
 from workflows.starts import SWEEP_ID, WorkflowClient
 from workflows.sweep import SweepWorkflow
@@ -48,7 +49,7 @@ def working(environment: WorkflowEnvironment, fake: FakeSweep) -> Worker:
 
 async def test_the_first_sweep_knows_no_mark(skipping: WorkflowEnvironment) -> None:
     fake = FakeSweep()
-    async with working(skipping, fake):
+    async with at_work(working(skipping, fake)):
         swept = await skipping.client.execute_workflow(SweepWorkflow.run, id="sweep", task_queue=CONTROL_QUEUE)
     assert (fake.told, swept) == ([0], Swept(high_water=10, recovered_at=RECOVERED))
 
@@ -58,7 +59,7 @@ async def test_every_sweep_of_the_schedule_is_told_the_mark_of_the_one_before(
 ) -> None:
     fake = FakeSweep()
     door = WorkflowClient(dev_server.client)
-    async with working(dev_server, fake):
+    async with at_work(working(dev_server, fake)):
         assert await door.last_mark() == Mark()
         for _ in range(2):  # every worker that starts asks for it
             await door.ensure_sweep(timedelta(hours=1))
