@@ -12,7 +12,7 @@ from tests.simulator.lines import ACCOUNT, CALLER, PERSON, TOKEN, CheckedHttpCli
 
 
 async def test_a_created_call_is_queued_and_ends_completed():
-    async with line() as it:
+    async with line(price_delay_s=3600) as it:
         created = await it.place()
         assert (created.status, created.start_time, created.end_time) == ("queued", None, None)
         assert created.queue_time == "0"
