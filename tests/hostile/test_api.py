@@ -9,6 +9,9 @@ import pytest
 
 from tests.hostile.explore import Explored, explore, running_town
 
+#: The exploration is the set-up of whichever test is first, and takes most of a minute on an idle machine.
+pytestmark = pytest.mark.timeout(400)
+
 #: More are asked for by hand; so many find what a change breaks, in a time that people wait for.
 EXAMPLES = 6
 

@@ -29,6 +29,14 @@ async def world(database: Database) -> World:
     return await make_world(database, status="running")
 
 
+@pytest.fixture
+async def alone(database_url: str) -> AsyncIterator[World]:
+    """A campaign with a database of its own: a plan is chosen by all that a table holds."""
+    database = Database(database_url, pool_size=2)
+    yield await make_world(database, status="running")
+    await database.close()
+
+
 async def ended(world: World, count: int, disposition: str, *, first_s: float, last_s: float, took_s: float) -> None:
     """Calls that were claimed so many seconds ago, evenly from the first to the last, and are over."""
     sql = """
@@ -115,16 +123,16 @@ async def test_calls_that_came_in_are_not_judged(world: World) -> None:
     assert await judged(world) is None
 
 
-async def test_a_look_reads_the_last_calls_by_their_index(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_reads_the_last_calls_by_their_index(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also right after a campaign was resumed, when none of all its calls is judged."""
-    await ended(world, 3000, "human", first_s=9000.0, last_s=100.0, took_s=60.0)
-    await world.run("UPDATE campaigns SET judged_from = dialer_now() - interval '1 minute' WHERE id = :c")
-    await ended(world, 30, "carrier_error", first_s=5.0, last_s=1.0, took_s=0.2)
-    await live(world, 10, "ringing", first_s=5.0, last_s=1.0)
-    async with await psycopg.AsyncConnection.connect(world.database.url, autocommit=True) as connection:
+    await ended(alone, 3000, "human", first_s=9000.0, last_s=100.0, took_s=60.0)
+    await alone.run("UPDATE campaigns SET judged_from = dialer_now() - interval '1 minute' WHERE id = :c")
+    await ended(alone, 30, "carrier_error", first_s=5.0, last_s=1.0, took_s=0.2)
+    await live(alone, 10, "ringing", first_s=5.0, last_s=1.0)
+    async with await psycopg.AsyncConnection.connect(alone.database.url, autocommit=True) as connection:
         await connection.execute("ANALYZE calls")
     with heard(monkeypatch, explain=True) as found:
-        assert await judged(world) is not None
+        assert await judged(alone) is not None
     plans = [plan for sql, plan in found.plans if "FROM calls" in sql]
     assert len(plans) == 2, "one each second, and another before it trips"
     assert [objection for plan in plans for objection in objections(plan, 250)] == []
