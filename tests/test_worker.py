@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
+from dialer.stack.parts import WORKER_STOP_S
 from dialer.stack.ports import HOST, free_port
 from dialer.store.database import Database
 from tests.fixtures_processes import until
-from worker import once_answered
+from worker import FAREWELL, GRACE, once_answered
 
 
 @asynccontextmanager
@@ -90,3 +91,7 @@ worker.main()
     environment = {**os.environ, "DIALER_DATABASE_URL": "postgresql://nobody@localhost/nothing"}
     told = subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
     assert int(told.stdout) > 100_000
+
+
+def test_a_worker_leaves_by_itself_before_its_supervisor_kills_it() -> None:
+    assert (GRACE + FAREWELL).total_seconds() < WORKER_STOP_S
